@@ -1,0 +1,1 @@
+"""Benchmarks of lmmformula against other mixed-model packages; see ``README.md``."""

@@ -1,0 +1,95 @@
+"""What the command line accepts."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from lmmformula import __version__
+from lmmformula.cli import commands
+
+__all__ = ["build_parser"]
+
+_EXAMPLES = {
+    "fit": """\
+examples:
+  lmmformula fit "Reaction ~ Days + (Days | Subject)" sleepstudy
+  lmmformula fit "angle ~ recipe * temperature + (1 | recipe:replicate)" cake \\
+      --contrasts temperature=poly
+  lmmformula fit "y ~ x + (x | g)" measurements.csv --ml --weights w --json
+""",
+    "anova": """\
+examples:
+  lmmformula anova "Reaction ~ Days + (1 | Subject)" "Reaction ~ Days + (Days | Subject)" sleepstudy
+""",
+}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Describe the three commands."""
+    parser = argparse.ArgumentParser(
+        prog="lmmformula", description="Linear mixed models from lme4 formulas."
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    fit = _command(subparsers, "fit", "fit one model and print its summary", commands.fit)
+    fit.add_argument("formula", metavar="FORMULA", help="model in lme4's notation")
+    _add_data_options(fit)
+    fit.add_argument("--ml", action="store_true", help="maximum likelihood instead of REML")
+    fit.add_argument("--ddf", metavar="METHOD", help="degrees of freedom of the tests: wald")
+    fit.add_argument("--plot", metavar="FILE.png", help="save a figure (not in this release)")
+
+    compare = _command(
+        subparsers, "anova", "compare nested models by likelihood ratio", commands.anova
+    )
+    compare.add_argument("formulas", metavar="FORMULA", nargs="+", help="two or more models")
+    _add_data_options(compare)
+    compare.add_argument(
+        "--reml", action="store_true", help="compare REML criteria (same fixed effects only)"
+    )
+
+    datasets = _command(subparsers, "datasets", "list the bundled data sets", commands.datasets)
+    datasets.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def _command(subparsers: Any, name: str, summary: str, run: Any) -> argparse.ArgumentParser:
+    """Add one command with its examples."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        name,
+        help=summary,
+        description=summary[0].upper() + summary[1:] + ".",
+        epilog=_EXAMPLES.get(name),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _add_data_options(parser: argparse.ArgumentParser) -> None:
+    """Add what ``fit`` and ``anova`` share."""
+    parser.add_argument(
+        "data", metavar="DATA", help="a bundled data set, or a .csv, .parquet or .feather file"
+    )
+    parser.add_argument("--weights", metavar="COLUMN", help="prior weights (variance sigma^2/w)")
+    parser.add_argument("--offset", metavar="COLUMN", help="known part of the linear predictor")
+    parser.add_argument(
+        "--contrasts",
+        metavar="FACTOR=CODING",
+        action="append",
+        default=[],
+        help="treatment, sum, poly, helmert or diff; may be repeated",
+    )
+    parser.add_argument(
+        "--missing",
+        choices=["drop", "raise"],
+        default="drop",
+        help="rows with missing values: leave out (with a warning) or refuse",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    parser.add_argument(
+        "--progress",
+        action=argparse.BooleanOptionalAction,
+        help="show the optimizer's progress (default: on an interactive terminal)",
+    )

@@ -1,0 +1,61 @@
+"""From the DATA argument to a frame: bundled data sets and files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lmmformula.datasets import load_dataset
+from lmmformula.datasets.csv import read_csv
+from lmmformula.errors import DataError, OptionError
+
+__all__ = ["read"]
+
+
+def read(source: str) -> pd.DataFrame:
+    """Read a bundled data set or a file."""
+    path = Path(source)
+    suffix = "".join(path.suffixes[-2:]) if path.suffix == ".gz" else path.suffix
+    readers: dict[str, Any] = {
+        ".csv": read_csv,
+        ".csv.gz": read_csv,
+        ".parquet": _read_arrow,
+        ".feather": _read_arrow,
+    }
+    if suffix not in readers:
+        if path.exists():
+            raise OptionError(
+                f"`{source}` is of a kind that cannot be read.",
+                got=f"a file ending in `{suffix}`",
+                suggestion=f"convert it to one of {', '.join(readers)}.",
+            )
+        return load_dataset(source)
+    if not path.is_file():
+        raise OptionError(
+            f"there is no file `{source}`.",
+            got=f"working directory {Path.cwd()}",
+            suggestion="check the path, or name a bundled data set (`lmmformula datasets`).",
+        )
+    try:
+        frame: pd.DataFrame = readers[suffix](path)
+    except (ValueError, OSError) as error:
+        raise DataError(
+            f"`{source}` cannot be read.",
+            got=f"{type(error).__name__}: {error}",
+            suggestion="open the file with pandas to see what is wrong with it.",
+        ) from error
+    return frame
+
+
+def _read_arrow(path: Path) -> pd.DataFrame:
+    """Read Parquet or Feather, which need pyarrow."""
+    try:
+        return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_feather(path)
+    except ImportError as error:
+        raise OptionError(
+            f"reading `{path}` needs pyarrow, which is not installed.",
+            got=str(error),
+            suggestion="`pip install 'lmmformula[arrow]'`, or convert the file to CSV.",
+        ) from error

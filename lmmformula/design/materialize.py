@@ -1,0 +1,245 @@
+"""From a formula and data to matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmmformula._arrays import FloatArray, frozen
+from lmmformula.design.checks import (
+    Policy,
+    check_design,
+    check_finite,
+    check_scale,
+    check_weights,
+)
+from lmmformula.design.columns import Numbers
+from lmmformula.design.contrasts import resolve_contrasts
+from lmmformula.design.encode import Variable, prepare
+from lmmformula.design.evaluate import Evaluator
+from lmmformula.design.fixed import fixed_part
+from lmmformula.design.inputs import Inputs, gather
+from lmmformula.design.random import random_blocks
+from lmmformula.design.rows import Missing, RowChoice, choose_rows
+from lmmformula.design.sources import Source, listed, open_source
+from lmmformula.design.spec import Design, DesignSpec, FixedTerm, RandomSpec
+from lmmformula.errors import DataError, OptionError
+from lmmformula.formula import MixedFormula, expand_wildcard
+from lmmformula.matrices import ModelMatrices
+
+__all__ = ["materialize"]
+
+
+def materialize(
+    formula: MixedFormula,
+    data: Any,
+    *,
+    weights: Any = None,
+    offset: Any = None,
+    contrasts: Mapping[str, Any] | None = None,
+    subset: Any = None,
+    missing: Missing = "drop",
+    checks: Policy = "raise",
+) -> Design:
+    """Build the matrices of a mixed model.
+
+    Parameters
+    ----------
+    formula : MixedFormula
+        A parsed formula.
+    data : frame or mapping
+        Any eager frame that narwhals understands, or a dict of arrays; not modified.
+    weights, offset : str or array, optional
+        Column name, or one value per row of the data.
+    contrasts : mapping of str to str or contrast object, optional
+        Coding of categorical variables, in fixed and random effects alike: ``treatment``,
+        ``sum``, ``poly``, ``helmert``, ``diff``, ``sas`` or a formulaic object.
+    subset : str or array of bool, optional
+        Condition on the columns, or one boolean per row.
+    missing : {"drop", "raise"}
+        What to do with rows in which a variable of the model is missing.
+    checks : {"raise", "warn", "ignore"}
+        What to do with designs that lme4 refuses.
+
+    Returns
+    -------
+    Design
+        Matrices and the record that replays them on new data.
+
+    Raises
+    ------
+    FormulaError, DataError, DesignError, OptionError
+        Whatever is wrong, in the user's names.
+
+    Notes
+    -----
+    Expressions see all rows of the data, as in R: ``scale(x)`` learns from rows that the subset
+    or a missing value in another variable leaves out.
+    """
+    _check_option("missing", missing, get_args(Missing))
+    _check_option("checks", checks, get_args(Policy))
+    coded = resolve_contrasts(contrasts)
+    source = open_source(data)
+    if not source.n_rows:
+        raise DataError(
+            "the data have no rows.",
+            got=f"columns {listed(source.names)}" if source.names else "no columns either",
+            suggestion="check how the data were read or filtered",
+        )
+    if formula.wildcard:
+        beside = {name for name in (weights, offset) if isinstance(name, str)}
+        formula = expand_wildcard(formula, [name for name in source.names if name not in beside])
+    state: dict[str, Any] = {}
+    evaluator = Evaluator(source, state)
+    inputs = gather(formula, evaluator, weights=weights, offset=offset, subset=subset)
+    _check_contrasts(coded, inputs)
+    rows = choose_rows(
+        inputs.missing(),
+        source.n_rows,
+        subset=inputs.subset,
+        missing=missing,
+        made_missing=evaluator.made_missing(),
+    )
+    variables = {
+        name: prepare(value.take(rows.used), coded, inputs.label(name))
+        for name, value in inputs.values.items()
+    }
+    return _build(formula, source, inputs, rows, variables, state, checks, weights, offset)
+
+
+def _build(
+    formula: MixedFormula,
+    source: Source,
+    inputs: Inputs,
+    rows: RowChoice,
+    variables: dict[str, Variable],
+    state: dict[str, Any],
+    checks: Policy,
+    weights: Any,
+    offset: Any,
+) -> Design:
+    y = _response(inputs.response, rows.used)
+    n = len(y)
+    prior = None if inputs.weights is None else _taken(inputs.weights, rows.used)
+    if prior is not None:
+        check_weights(prior, rows.used)
+    fixed = fixed_part(inputs.fixed, variables, n, rows.used)
+    blocks, encodings, codings = random_blocks(
+        formula.random, inputs, variables, fixed, rows.used, n
+    )
+    order = _lme4_order([block.n_levels for block in blocks])
+    blocks = tuple(blocks[i] for i in order)
+    check_design(y, fixed.X.shape[1], blocks, inputs.response.name, checks, len(rows.dropped))
+    matrices = ModelMatrices(
+        y=frozen(y),
+        X=fixed.X,
+        fixed_names=fixed.encoding.names,
+        random=blocks,
+        weights=None if prior is None else frozen(prior),
+        offset=_total_offset(inputs, rows.used),
+        rows=_positions(rows.used, n),
+    )
+    random = tuple(
+        RandomSpec(formula.random[i], inputs.random[i], encodings[i], codings[i]) for i in order
+    )
+    spec = DesignSpec(
+        formula=formula,
+        response_name=formula.response_atom.label
+        if formula.response_atom is not None
+        else formula.response,
+        index=source.index if rows.used is None else source.index[rows.used],
+        n_rows_data=source.n_rows,
+        dropped_columns=fixed.dropped,
+        dropped_rows=rows.dropped,
+        fixed_terms=tuple(FixedTerm(label, at) for label, at in fixed.encoding.terms),
+        factors=_fixed_factors(inputs, variables),
+        weights_name=weights if isinstance(weights, str) else None,
+        offset_name=offset if isinstance(offset, str) else None,
+        has_array_offset=offset is not None and not isinstance(offset, str),
+        encoding=fixed.encoding,
+        part=inputs.fixed,
+        random=random,
+        variables={name: item.factor for name, item in variables.items()},
+        state=state,
+    )
+    return Design(matrices, spec)
+
+
+def _check_option(name: str, value: Any, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise OptionError(
+            f"`{name}` must be one of {', '.join(map(repr, allowed))}.",
+            got=repr(value),
+            suggestion=f"`{name}={allowed[0]!r}`",
+            option=name,
+            available=allowed,
+        )
+
+
+def _check_contrasts(contrasts: Mapping[str, Any], inputs: Inputs) -> None:
+    known = inputs.factor_names()
+    for name in contrasts:
+        if name in known:
+            continue
+        numeric = name in inputs.values
+        raise OptionError(
+            f"`contrasts` names `{name}`, which is "
+            + ("numeric, not categorical." if numeric else "no categorical variable of the model."),
+            got=f"categorical variables: {listed(sorted(known)) or 'none'}",
+            suggestion=f"write `C({name})` in the formula, or make the column categorical"
+            if numeric
+            else "name a categorical variable of the formula",
+            option="contrasts",
+            variable=name,
+            available=tuple(sorted(known)),
+        )
+
+
+def _taken(values: FloatArray, used: NDArray[Any] | None) -> FloatArray:
+    """Rows used, never the caller's own memory."""
+    taken: FloatArray = values.copy() if used is None else values[used]
+    return taken
+
+
+def _response(response: Numbers, used: NDArray[Any] | None) -> FloatArray:
+    y = _taken(response.floats(), used)
+    check_finite(response.name, y, used, "response")
+    check_scale(response.name, float(y.min()), float(y.max()))
+    return y
+
+
+def _total_offset(inputs: Inputs, used: NDArray[Any] | None) -> FloatArray | None:
+    total: FloatArray | None = None
+    for name, values in inputs.offsets.items():
+        taken = _taken(values, used)
+        check_finite(name, taken, used, "offset")
+        check_scale(name, float(taken.min()), float(taken.max()))
+        total = taken if total is None else total + taken
+    return total
+
+
+def _positions(used: NDArray[Any] | None, n: int) -> NDArray[Any]:
+    """Row positions; 32 bits spare half of the memory for large data."""
+    if used is not None:
+        return used
+    return np.arange(n, dtype=np.int32 if n < 2**31 else np.int64)
+
+
+def _lme4_order(n_levels: list[int]) -> list[int]:
+    """Terms by decreasing number of levels, where the order must change at all."""
+    if all(a >= b for a, b in pairwise(n_levels)):
+        return list(range(len(n_levels)))
+    return [int(i) for i in np.argsort(n_levels, kind="stable")[::-1]]
+
+
+def _fixed_factors(inputs: Inputs, variables: Mapping[str, Variable]) -> dict[str, tuple[str, ...]]:
+    out = {}
+    for name in inputs.fixed.expressions:
+        variable = variables[name]
+        if variable.factor is not None:
+            out[variable.label] = variable.factor.labels
+    return out

@@ -1,0 +1,186 @@
+"""The design of a model: its matrices, and the record that rebuilds their rows for new data."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from lmmformula._arrays import BoolArray, FloatArray, IntArray
+from lmmformula.design.encode import Encoding, FactorLevels
+from lmmformula.design.grouping import GroupCoding
+from lmmformula.design.replay import replay_rows
+from lmmformula.design.terms import FormulaPart
+from lmmformula.formula.terms import MixedFormula, RandomTerm
+from lmmformula.matrices import ModelMatrices, RandomBlock
+
+__all__ = ["Design", "DesignSpec", "FixedTerm", "NewRows", "RandomSpec"]
+
+
+@dataclass(frozen=True, slots=True)
+class FixedTerm:
+    """One term of the fixed effects and its columns in X.
+
+    Attributes
+    ----------
+    label : str
+        ``Intercept``, ``Days``, ``recipe:temperature``.
+    columns : tuple of int
+        Positions in X; empty when all its columns were dropped.
+    """
+
+    label: str
+    columns: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RandomSpec:
+    """One random-effects term as it was encoded.
+
+    Attributes
+    ----------
+    term : RandomTerm
+        The term of the formula.
+    part : FormulaPart
+        Its effects, read.
+    encoding : Encoding
+        Its columns.
+    grouping : GroupCoding
+        Its grouping factor; one object for all terms with the same factor.
+    """
+
+    term: RandomTerm
+    part: FormulaPart
+    encoding: Encoding
+    grouping: GroupCoding
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NewRows:
+    """New data in the columns of a fitted model.
+
+    Attributes
+    ----------
+    index : pandas.Index
+        Labels of the rows.
+    complete : ndarray of bool, shape (n,)
+        Rows in which nothing that was needed is missing; the others hold NaN and -1.
+    X : ndarray, shape (n, p)
+        Fixed-effects columns that the model kept.
+    random : tuple of RandomBlock
+        Terms asked for, in the order of the fitted model; codes are -1 for unknown levels.
+    unseen : dict of str to list of str
+        Unknown levels by grouping factor, in order of appearance; factors without any are absent.
+    offset : ndarray, shape (n,), or None
+        ``offset()`` terms and an offset named by column; an offset given as an array stays behind.
+    weights : ndarray, shape (n,), or None
+        Prior weights, where the model's were named by a column that the new data have too.
+    """
+
+    index: pd.Index[Any]
+    complete: BoolArray
+    X: FloatArray
+    random: tuple[RandomBlock, ...]
+    unseen: dict[str, list[str]]
+    offset: FloatArray | None
+    weights: FloatArray | None
+
+    def __repr__(self) -> str:
+        return f"NewRows(n={len(self.complete)}, p={self.X.shape[1]}, random={list(self.random)!r})"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DesignSpec:
+    """Everything about a design but its rows.
+
+    Attributes
+    ----------
+    formula : MixedFormula
+        The formula.
+    response_name : str
+        Expression of the response.
+    index : pandas.Index
+        Labels of the rows used.
+    n_rows_data : int
+        Rows of the data that were passed in.
+    dropped_columns : tuple of str
+        Columns of X that others determine, left out.
+    dropped_rows : ndarray of int
+        Positions of rows left out because values are missing.
+    fixed_terms : tuple of FixedTerm
+        Terms of the fixed effects in R's order, the intercept first.
+    factors : dict of str to tuple of str
+        Levels of the categorical variables of the fixed effects.
+    weights_name, offset_name : str or None
+        Columns named by the arguments.
+    has_array_offset : bool
+        An offset was given as an array; new rows cannot have it.
+    encoding : Encoding
+        Columns of X that were kept.
+    part : FormulaPart
+        Terms of the fixed effects.
+    random : tuple of RandomSpec
+        Random-effects terms in the order of ``ModelMatrices.random``.
+    variables : dict of str to FactorLevels or None
+        Expressions of fixed and random effects; None for numeric ones.
+    state : dict
+        What stateful transforms learned (knots, polynomial coefficients, scales).
+    """
+
+    formula: MixedFormula
+    response_name: str
+    index: pd.Index[Any]
+    n_rows_data: int
+    dropped_columns: tuple[str, ...]
+    dropped_rows: IntArray
+    fixed_terms: tuple[FixedTerm, ...]
+    factors: dict[str, tuple[str, ...]]
+    weights_name: str | None
+    offset_name: str | None
+    has_array_offset: bool
+    encoding: Encoding
+    part: FormulaPart
+    random: tuple[RandomSpec, ...]
+    variables: Mapping[str, FactorLevels | None]
+    state: Mapping[str, Any]
+
+    def replay(self, newdata: Any, *, random: Collection[str] | None = None) -> NewRows:
+        """Encode new data as the fitted data were.
+
+        Parameters
+        ----------
+        newdata : frame or mapping
+            Needs the columns of the right-hand side only.
+        random : collection of str, optional
+            Labels of the grouping factors wanted; None for all, an empty one for none.
+
+        Raises
+        ------
+        DataError
+            A needed column is missing, or a fixed factor has a new category.
+        """
+        return NewRows(**replay_rows(self, newdata, random))
+
+    def __repr__(self) -> str:
+        return (
+            f"DesignSpec({self.formula.text!r}, n_obs={len(self.index)}, "
+            f"p={len(self.encoding.names)})"
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Design:
+    """Matrices of a model and the record that replays them.
+
+    Attributes
+    ----------
+    matrices : ModelMatrices
+        Rows used, as arrays.
+    spec : DesignSpec
+        Names, levels, rows and encodings.
+    """
+
+    matrices: ModelMatrices
+    spec: DesignSpec

@@ -1,0 +1,125 @@
+"""Working basis: changes of variables that make the cross-products well conditioned.
+
+The criterion does not care which columns span the fixed effects, which origin and unit the
+response has, or in which basis an unstructured term's effects are written. So the engine works
+with orthonormal columns of X, the residuals of an ordinary regression in units of their own size,
+and random-effect columns of unit root mean square (orthonormal ones where the structure allows
+it). All of this is algebra, exact for any invertible choice; the choice is made on the first
+chunk of rows and then holds for all of them. Estimates are carried back at the end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lmmformula._arrays import FloatArray
+from lmmformula.covariance import STRUCTURES
+from lmmformula.errors import DesignError
+from lmmformula.matrices import ModelMatrices
+
+__all__ = ["WorkingBasis", "learn_basis"]
+
+SAMPLE_ROWS = 100_000
+CONDITION_LIMIT = 1e-6
+EXACT_FIT = 1e-12
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WorkingBasis:
+    """Transforms from the user's columns to the working ones.
+
+    Attributes
+    ----------
+    fixed : ndarray, shape (p, p)
+        ``X @ fixed`` are the working columns.
+    beta : ndarray, shape (p,)
+        Coefficients subtracted from the response, in the user's units.
+    scale : float
+        Unit of the working response.
+    random : tuple of ndarray, shape (k, k)
+        ``z @ random[t]`` are the working columns of term t.
+    """
+
+    fixed: FloatArray
+    beta: FloatArray
+    scale: float
+    random: tuple[FloatArray, ...]
+
+    @property
+    def logdet_fixed(self) -> float:
+        """Log |det fixed|."""
+        return float(np.sum(np.log(np.abs(np.diag(self.fixed)))))
+
+
+def learn_basis(matrices: ModelMatrices) -> WorkingBasis:
+    """Choose the working basis from (a systematic sample of) the rows of one chunk."""
+    step = max(1, matrices.n_obs // SAMPLE_ROWS)
+    root = None if matrices.weights is None else np.sqrt(matrices.weights[::step])
+
+    def rows(columns: FloatArray) -> FloatArray:
+        sample = columns[::step]
+        return sample if root is None else sample * (root[:, None] if sample.ndim == 2 else root)
+
+    X = rows(matrices.X)
+    fixed = _inverse_factor(X, orthonormal=True)
+    if fixed is None and step > 1:  # the sample missed a rare column
+        step, root = 1, None if matrices.weights is None else np.sqrt(matrices.weights)
+        X = rows(matrices.X)
+        fixed = _inverse_factor(X, orthonormal=True)
+    if fixed is None:
+        fixed = _inverse_factor(X, orthonormal=False)
+    assert fixed is not None
+    y = rows(matrices.working_response)
+    working = X @ fixed
+    coefficients = np.linalg.lstsq(working, y, rcond=None)[0] if matrices.p else np.zeros(0)
+    residual = y - working @ coefficients
+    scale = _root_mean_square(residual)
+    if scale <= EXACT_FIT * _root_mean_square(y):
+        raise DesignError(
+            "the fixed effects reproduce the response exactly, so no residual variance is left to "
+            "estimate.",
+            got=f"residual root mean square {scale:.3g}, response {_root_mean_square(y):.3g}",
+            suggestion="check that the response is not among the predictors, nor rounded to a "
+            "function of them",
+        )
+    random = []
+    for block in matrices.random:
+        linear = STRUCTURES[block.structure].invariance == "linear"
+        z = rows(block.z)
+        transform = _inverse_factor(z, orthonormal=linear)
+        if transform is None:
+            transform = _inverse_factor(z, orthonormal=False)
+        assert transform is not None
+        if STRUCTURES[block.structure].invariance == "scalar":
+            transform = np.eye(block.n_effects) * np.exp(np.mean(np.log(np.diag(transform))))
+        random.append(transform)
+    return WorkingBasis(fixed, fixed @ coefficients, scale, tuple(random))
+
+
+def _root_mean_square(values: FloatArray) -> float:
+    """Root mean square without overflow."""
+    largest = float(np.max(np.abs(values), initial=0.0))
+    return largest * float(np.sqrt(np.mean((values / largest) ** 2))) if largest > 0.0 else 0.0
+
+
+def _inverse_factor(columns: FloatArray, *, orthonormal: bool) -> FloatArray | None:
+    """Upper-triangular T such that ``columns @ T`` has unit mean squares (and is orthogonal).
+
+    None when orthogonality is asked for and the columns are too nearly dependent for it.
+    """
+    k = columns.shape[1]
+    if k == 0:
+        return np.zeros((0, 0))
+    size = np.array([_root_mean_square(columns[:, j]) for j in range(k)])
+    size[size == 0.0] = 1.0
+    if not orthonormal or k == 1:
+        return np.diag(1.0 / size)
+    factor = np.linalg.qr(columns / size, mode="r") / np.sqrt(len(columns))
+    diagonal = np.diag(factor)
+    if np.any(np.abs(diagonal) < CONDITION_LIMIT) or len(factor) < k:
+        return None
+    factor = factor * np.sign(diagonal)[:, None]
+    # NumPy's small solve; SciPy's would wake its thread pool for a k x k matrix.
+    return np.asarray(np.triu(np.linalg.inv(factor)) / size[:, None], dtype=np.float64)

@@ -1,0 +1,185 @@
+"""Estimates at an evaluated point, carried back to the user's columns and units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lmmformula._arrays import FloatArray
+from lmmformula.engine.evaluation import Evaluation
+from lmmformula.engine.kernels import block_product
+from lmmformula.engine.objective import Objective, Point
+from lmmformula.engine.system import BlockedSystem
+from lmmformula.errors import NumericalError
+
+__all__ = ["Estimates", "conditional_covariances", "estimate", "estimates_at"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Estimates:
+    """Estimates of a linear mixed model at one theta.
+
+    Attributes
+    ----------
+    theta : ndarray, shape (n_theta,)
+        Relative covariance parameters, in units of the residual standard deviation: for each term
+        the lower triangle of its template by columns.
+    templates : tuple of ndarray, shape (k, k)
+        Lower-triangular relative covariance factor T of each term: Var(b) = sigma^2 T T'.
+    beta : ndarray, shape (p,)
+        Fixed effects.
+    vcov_beta : ndarray, shape (p, p)
+        Their covariance, sigma^2 included.
+    sigma : float
+        Residual standard deviation (of a row with weight one).
+    random : tuple of ndarray, shape (J, k)
+        Conditional modes b of each term.
+    objective : float
+        Minus twice the log-likelihood, or the REML criterion.
+    criterion : str
+        "REML" or "ML".
+    pwrss : float
+        Penalised weighted residual sum of squares.
+    logdet_L : float
+        log |Lambda'Z'WZ Lambda + I|.
+    logdet_RX : float
+        log |X'H^-1X|.
+    n_obs, p, n_theta : int
+        Counts.
+    """
+
+    theta: FloatArray
+    templates: tuple[FloatArray, ...]
+    beta: FloatArray
+    vcov_beta: FloatArray
+    sigma: float
+    random: tuple[FloatArray, ...]
+    objective: float
+    criterion: str
+    pwrss: float
+    logdet_L: float
+    logdet_RX: float
+    n_obs: int
+    p: int
+    n_theta: int
+
+    def __repr__(self) -> str:
+        return (
+            f"Estimates(criterion={self.criterion!r}, objective={self.objective:.6g}, p={self.p}, "
+            f"n_theta={self.n_theta})"
+        )
+
+
+def estimate(system: BlockedSystem, theta: FloatArray, reml: bool = True) -> Estimates:
+    """Estimates at a given theta; nothing is optimized.
+
+    Parameters
+    ----------
+    system : BlockedSystem
+    theta : ndarray, shape (n_theta,)
+        In the order of ``Estimates.theta``.
+    reml : bool, default True
+
+    Raises
+    ------
+    DimensionError
+        ``theta`` has the wrong length.
+    NumericalError
+        The criterion cannot be computed there.
+    """
+    objective = Objective(system, reml)
+    return estimates_at(objective.evaluate(objective.phi_from_theta(theta)))
+
+
+def estimates_at(point: Point) -> Estimates:
+    """Estimates at an evaluated point; the criterion is not computed again."""
+    evaluation, objective = point.evaluation, point.objective
+    system, basis = evaluation.system, evaluation.system.basis
+    if not np.isfinite(point.value):
+        raise NumericalError(
+            "the likelihood cannot be computed at these covariance parameters.",
+            got=f"theta = {np.array2string(objective.theta(point.phi), precision=4)}",
+            suggestion="use smaller values, or rescale the columns of the random effects",
+        )
+    sigma2 = evaluation.pwrss / evaluation.nu * basis.scale**2
+    templates = objective.templates(point.phi)
+    return Estimates(
+        theta=objective.theta(point.phi),
+        templates=tuple(templates),
+        beta=basis.beta + basis.scale * (basis.fixed @ evaluation.beta),
+        vcov_beta=sigma2 * (basis.fixed @ evaluation.Phi @ basis.fixed.T),
+        sigma=float(np.sqrt(sigma2)),
+        random=_modes(evaluation),
+        objective=float(point.value),
+        criterion="REML" if evaluation.reml else "ML",
+        pwrss=evaluation.pwrss * basis.scale**2,
+        logdet_L=evaluation.logdet_H,
+        logdet_RX=evaluation.logdet_X - 2.0 * basis.logdet_fixed,
+        n_obs=system.n_obs,
+        p=system.p,
+        n_theta=system.n_theta,
+    )
+
+
+def _modes(evaluation: Evaluation) -> tuple[FloatArray, ...]:
+    """Conditional modes of every term, (J, k), in the user's columns."""
+    system, basis = evaluation.system, evaluation.system.basis
+    per_factor = [evaluation.first_modes.T]
+    if evaluation.tail is not None:
+        per_factor += [
+            evaluation.of_factor(evaluation.tail_modes, f) for f in range(len(system.tail.factors))
+        ]
+    modes = {
+        term.index: basis.scale * (values[:, term.columns] @ basis.random[term.index].T)
+        for factor, values in zip(system.factors, per_factor, strict=True)
+        for term in factor.terms
+    }
+    return tuple(modes[index] for index in range(len(modes)))
+
+
+def conditional_covariances(system: BlockedSystem, estimates: Estimates) -> tuple[FloatArray, ...]:
+    """Covariance of each level's effects given the data, theta and sigma (lme4's ``condVar``).
+
+    Parameters
+    ----------
+    system : BlockedSystem
+        The system that was fitted.
+    estimates : Estimates
+        Its estimates; theta and sigma are used.
+
+    Returns
+    -------
+    tuple of ndarray, shape (J, k, k)
+        For every term, in the model's order; uncertainty of the fixed effects is not included.
+    """
+    objective = Objective(system, estimates.criterion == "REML")
+    evaluation = objective.evaluate(objective.phi_from_theta(estimates.theta)).evaluation
+    sigma2 = estimates.sigma**2
+    N = evaluation.N
+    per_factor = [N]
+    if evaluation.tail is not None:
+        coupled = system.cross.adjoint(evaluation.tail.flat_N)
+        per_factor = [N + block_product(block_product(N, coupled), N)]
+        per_factor += [_level_blocks(evaluation, f) for f in range(len(system.tail.factors))]
+    covariances = {}
+    for factor, blocks in zip(system.factors, per_factor, strict=True):
+        for term in factor.terms:
+            transform = system.basis.random[term.index]
+            part = blocks[term.columns, term.columns].transpose(2, 0, 1)
+            covariances[term.index] = sigma2 * (transform @ part @ transform.T)
+    return tuple(covariances[index] for index in range(len(covariances)))
+
+
+def _level_blocks(evaluation: Evaluation, factor: int) -> FloatArray:
+    """Diagonal blocks of the tail's N for one factor, (k, k, J)."""
+    tail, layout = evaluation.tail, evaluation.system.tail
+    assert tail is not None
+    factor_layout, start = layout.factors[factor], layout.starts[factor]
+    k = factor_layout.k
+    level = start + np.arange(factor_layout.n_levels) * k
+    blocks = np.empty((k, k, factor_layout.n_levels))
+    for a in range(k):
+        for b in range(k):
+            blocks[a, b] = tail.flat_N[layout.address(level + a, level + b)]
+    return blocks

@@ -1,0 +1,73 @@
+"""Small dense blocks for many levels at once, stored level-last: shape (k, k, J).
+
+Loops run over k (rarely above ten); every step is one vector operation over all J levels, so a
+hundred thousand 2 x 2 blocks cost a handful of NumPy calls and no compiled code.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lmmformula._arrays import FloatArray
+
+__all__ = ["block_product", "cholesky", "forward_solve", "sandwich", "symmetrized"]
+
+
+def sandwich(factor: FloatArray, blocks: FloatArray) -> FloatArray:
+    """``factor.T @ block @ factor`` for every level; factor (k, k), blocks (k, k, J)."""
+    k = factor.shape[0]
+    if k == 1:
+        return blocks * (factor[0, 0] * factor[0, 0])
+    left = (factor.T @ blocks.reshape(k, -1)).reshape(blocks.shape)
+    return np.matmul(factor.T, left)
+
+
+def block_product(left: FloatArray, right: FloatArray) -> FloatArray:
+    """``left @ right`` for every level; (k, m, J) and (m, r, J) give (k, r, J)."""
+    if left.shape[1] == 1:
+        return left * right
+    result = left[:, 0, None, :] * right[None, 0]
+    for m in range(1, left.shape[1]):
+        result += left[:, m, None, :] * right[None, m]
+    return result
+
+
+def symmetrized(blocks: FloatArray) -> FloatArray:
+    """Mean of every block and its transpose."""
+    if blocks.shape[0] == 1:
+        return blocks
+    return 0.5 * (blocks + blocks.transpose(1, 0, 2))
+
+
+def cholesky(blocks: FloatArray) -> FloatArray:
+    """Lower Cholesky factors of positive definite blocks, shape (k, k, J).
+
+    A block that is not positive definite gives NaN, which the caller's log-determinant shows.
+    """
+    k = blocks.shape[0]
+    if k == 1:
+        return np.sqrt(blocks)
+    factor = np.zeros_like(blocks)
+    for i in range(k):
+        column = blocks[i:, i]
+        if i:
+            column = column - np.einsum("amj,mj->aj", factor[i:, :i], factor[i, :i])
+        root = np.sqrt(column[0])
+        factor[i, i] = root
+        if i + 1 < k:
+            factor[i + 1 :, i] = column[1:] / root
+    return factor
+
+
+def forward_solve(factor: FloatArray, right: FloatArray) -> FloatArray:
+    """Solve ``factor @ x = right`` for every level; factor (k, k, J) lower, right (k, r, J)."""
+    k = factor.shape[0]
+    if k == 1:
+        return right / factor
+    solution = np.empty((k, right.shape[1], factor.shape[2]))
+    for i in range(k):
+        row = right[i]
+        if i:
+            row = row - np.einsum("mj,mrj->rj", factor[i, :i], solution[:i])
+        solution[i] = row / factor[i, i]
+    return solution

@@ -1,0 +1,293 @@
+"""Where everything is: terms merged per grouping factor, the elimination order, the tail's shape.
+
+The factor with most columns is eliminated first (block diagonal). The levels of the other factors
+form the *tail*. Two tail levels are coupled when some eliminated level touches both; the connected
+components of that graph are independent dense blocks. Crossed factors give one component (a dense
+tail), nested factors give one small component for each top-level group (a block-diagonal tail),
+and anything between is sparse. Components of similar size are stored together, padded, so that
+every operation is one batched call.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from lmmformula._arrays import FloatArray, IntArray
+from lmmformula.covariance import STRUCTURES, Structure
+from lmmformula.matrices import ModelMatrices
+
+__all__ = ["Bucket", "FactorLayout", "TailLayout", "TermLayout", "factor_layouts", "tail_layout"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TermLayout:
+    """One random-effects term inside its grouping factor."""
+
+    index: int
+    """Position of the term in the model (and in theta)."""
+    structure: Structure
+    columns: slice
+    """Its effects among those of the factor."""
+    text: str
+    effect_names: tuple[str, ...]
+    group: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FactorLayout:
+    """All terms of one grouping factor, merged."""
+
+    group: str
+    n_levels: int
+    terms: tuple[TermLayout, ...]
+    directions: FloatArray
+    """Symmetric unit directions of the factor's covariance, shape (T, k, k), term by term."""
+
+    @property
+    def k(self) -> int:
+        """Effects per level, over all terms."""
+        return int(self.terms[-1].columns.stop)
+
+    @property
+    def n_columns(self) -> int:
+        """Columns of Z that the factor contributes."""
+        return self.n_levels * self.k
+
+    def merged(self, factors: dict[int, FloatArray]) -> FloatArray:
+        """Block-diagonal Lambda of one level from the terms' factors, by term index."""
+        if len(self.terms) == 1:
+            return factors[self.terms[0].index]
+        Lambda = np.zeros((self.k, self.k))
+        for term in self.terms:
+            Lambda[term.columns, term.columns] = factors[term.index]
+        return Lambda
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bucket:
+    """Components of the tail that are stored together.
+
+    Attributes
+    ----------
+    columns : ndarray, shape (B, m)
+        Tail column in every slot of every component; ``n_columns`` of the tail marks padding.
+    parts : tuple of (slice, int)
+        Slots of each tail factor and the number of levels they hold (padding included).
+    offset : int
+        Where the (B, m, m) blocks begin in the flat storage.
+    """
+
+    columns: IntArray
+    parts: tuple[tuple[slice, int], ...]
+    offset: int
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(B, m, m)."""
+        n, m = self.columns.shape
+        return n, m, m
+
+    @property
+    def size(self) -> int:
+        """Length in flat storage."""
+        n, m = self.columns.shape
+        return n * m * m
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TailLayout:
+    """Columns of the tail factors and the buckets that hold their blocks.
+
+    Attributes
+    ----------
+    factors : tuple of FactorLayout
+        The factors that are not eliminated first.
+    starts : tuple of int
+        First tail column of each factor; column of (level, effect) is
+        ``start + level * k + effect``.
+    buckets : tuple of Bucket
+    bucket_of, row_of, slot_of : ndarray, shape (n_columns,)
+        Address of every tail column.
+    """
+
+    factors: tuple[FactorLayout, ...]
+    starts: tuple[int, ...]
+    buckets: tuple[Bucket, ...]
+    bucket_of: IntArray
+    row_of: IntArray
+    slot_of: IntArray
+
+    @property
+    def n_columns(self) -> int:
+        """Columns of the tail, X and y apart."""
+        return len(self.slot_of)
+
+    @property
+    def storage(self) -> int:
+        """Length of the flat storage of all blocks."""
+        return sum(bucket.size for bucket in self.buckets)
+
+    @property
+    def is_single(self) -> bool:
+        """One component: a dense tail."""
+        return len(self.buckets) == 1 and len(self.buckets[0].columns) == 1
+
+    def address(self, left: IntArray, right: IntArray) -> IntArray:
+        """Flat storage positions of entries (left, right); both must share a component."""
+        if self.is_single:
+            return left * self.n_columns + right
+        offset = np.array([bucket.offset for bucket in self.buckets])
+        width = np.array([bucket.columns.shape[1] for bucket in self.buckets])
+        bucket = self.bucket_of[left]
+        m = width[bucket]
+        position: IntArray = (
+            offset[bucket] + (self.row_of[left] * m + self.slot_of[left]) * m + self.slot_of[right]
+        )
+        return position
+
+    def blocks(self, flat: FloatArray) -> list[FloatArray]:
+        """Views of the flat storage, one (B, m, m) array for each bucket."""
+        return [
+            flat[bucket.offset : bucket.offset + bucket.size].reshape(bucket.shape)
+            for bucket in self.buckets
+        ]
+
+    def gather(self, values: FloatArray) -> list[FloatArray]:
+        """Rows of ``values`` (n_columns, t) by bucket, shape (B, m, t), zero in the padding."""
+        if self.is_single:
+            return [values[None]]
+        padded = np.concatenate([values, np.zeros((1, values.shape[1]))])
+        return [padded[bucket.columns] for bucket in self.buckets]
+
+    def scatter(self, parts: list[FloatArray]) -> FloatArray:
+        """Inverse of ``gather``."""
+        if self.is_single:
+            return parts[0][0]
+        values = np.zeros((self.n_columns + 1, parts[0].shape[2]))
+        for bucket, part in zip(self.buckets, parts, strict=True):
+            values[bucket.columns] = part
+        return values[:-1]
+
+
+def factor_layouts(matrices: ModelMatrices) -> tuple[FactorLayout, ...]:
+    """Merge the terms by grouping factor; the factor with most columns of Z comes first."""
+    grouped: dict[str, list[int]] = {}
+    for index, block in enumerate(matrices.random):
+        grouped.setdefault(block.group, []).append(index)
+    layouts = []
+    for group, members in grouped.items():
+        terms, start = [], 0
+        for index in members:
+            block = matrices.random[index]
+            structure = STRUCTURES[block.structure](block.n_effects)
+            columns = slice(start, start + block.n_effects)
+            terms.append(
+                TermLayout(index, structure, columns, block.text, block.effect_names, group)
+            )
+            start = columns.stop
+        n_levels = matrices.random[members[0]].n_levels
+        layouts.append(FactorLayout(group, n_levels, tuple(terms), _directions(terms)))
+    return tuple(sorted(layouts, key=lambda layout: -layout.n_columns))
+
+
+def _directions(terms: list[TermLayout]) -> FloatArray:
+    """Unit directions of the block-diagonal covariance of one factor's terms."""
+    k, blocks = int(terms[-1].columns.stop), []
+    for term in terms:
+        rows, columns = term.structure.pairs
+        start, index = term.columns.start, np.arange(len(rows))
+        block = np.zeros((len(rows), k, k))
+        block[index, start + rows, start + columns] = 1.0
+        block[index, start + columns, start + rows] = 1.0
+        blocks.append(block)
+    return np.concatenate(blocks)
+
+
+def tail_layout(
+    factors: tuple[FactorLayout, ...], links: tuple[tuple[IntArray, IntArray], ...], n_first: int
+) -> TailLayout:
+    """Find the tail's components and pack them into buckets.
+
+    Parameters
+    ----------
+    factors : tuple of FactorLayout
+        The tail's factors.
+    links : tuple of (ndarray, ndarray)
+        For each tail factor the (eliminated level, tail level) pairs that occur together.
+    n_first : int
+        Number of levels of the eliminated factor.
+    """
+    starts = tuple(np.cumsum([0, *(factor.n_columns for factor in factors)])[:-1].tolist())
+    n_columns = sum(factor.n_columns for factor in factors)
+    if not factors:
+        empty = np.zeros(0, dtype=np.int64)
+        return TailLayout((), (), (), empty, empty, empty)
+    component = _components(factors, links, n_first)
+    buckets = _pack(factors, starts, component, n_columns)
+    bucket_of, row_of, slot_of = (np.zeros(n_columns, dtype=np.int64) for _ in range(3))
+    for number, bucket in enumerate(buckets):
+        rows, slots = np.nonzero(bucket.columns < n_columns)
+        columns = bucket.columns[rows, slots]
+        bucket_of[columns], row_of[columns], slot_of[columns] = number, rows, slots
+    return TailLayout(factors, starts, buckets, bucket_of, row_of, slot_of)
+
+
+def _components(
+    factors: tuple[FactorLayout, ...], links: tuple[tuple[IntArray, IntArray], ...], n_first: int
+) -> list[IntArray]:
+    """Component number of every level of every tail factor."""
+    offsets = np.cumsum([n_first, *(factor.n_levels for factor in factors)])
+    rows = np.concatenate([first for first, _ in links])
+    columns = np.concatenate(
+        [level + offset for (_, level), offset in zip(links, offsets[:-1], strict=True)]
+    )
+    n_nodes = int(offsets[-1])
+    graph = coo_array((np.ones(len(rows), dtype=np.int8), (rows, columns)), (n_nodes, n_nodes))
+    _, label = connected_components(graph, directed=False)
+    return [np.asarray(label[start:stop], dtype=np.int64) for start, stop in pairwise(offsets)]
+
+
+def _pack(
+    factors: tuple[FactorLayout, ...],
+    starts: tuple[int, ...],
+    component: list[IntArray],
+    n_columns: int,
+) -> tuple[Bucket, ...]:
+    """Components with the same (rounded-up) number of levels per factor share a bucket."""
+    labels, inverse = np.unique(np.concatenate(component), return_inverse=True)
+    n_components = len(labels)
+    split = np.split(inverse, np.cumsum([len(part) for part in component])[:-1])
+    counts = np.stack([np.bincount(part, minlength=n_components) for part in split], axis=1)
+    rounded = counts
+    if n_components > 1:
+        rounded = np.where(counts > 2, 2 ** np.ceil(np.log2(np.maximum(counts, 1))), counts).astype(
+            np.int64
+        )
+    shapes, shape_of = np.unique(rounded, axis=0, return_inverse=True)
+    order = [np.argsort(part, kind="stable") for part in split]
+    first = [np.concatenate([[0], np.cumsum(counts[:, f])]) for f in range(len(factors))]
+    buckets, offset = [], 0
+    for number in range(len(shapes)):
+        members = np.nonzero(shape_of == number)[0]
+        held = counts[members].max(axis=0)
+        parts, columns, slot = [], [], 0
+        for f, factor in enumerate(factors):
+            n, k = int(held[f]), factor.k
+            position = first[f][members][:, None] + np.arange(n)
+            present = np.arange(n) < counts[members, f][:, None]
+            level = order[f][np.where(present, position, 0)]
+            column = starts[f] + level[:, :, None] * k + np.arange(k)
+            columns.append(
+                np.where(present[:, :, None], column, n_columns).reshape(len(members), n * k)
+            )
+            parts.append((slice(slot, slot + n * k), n))
+            slot += n * k
+        bucket = Bucket(np.concatenate(columns, axis=1), tuple(parts), offset)
+        buckets.append(bucket)
+        offset += bucket.size
+    return tuple(buckets)

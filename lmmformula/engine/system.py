@@ -1,0 +1,254 @@
+"""The blocked system: cross-products arranged for elimination. Free of theta and of row arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from lmmformula._arrays import FloatArray, IntArray
+from lmmformula.engine.basis import WorkingBasis, learn_basis
+from lmmformula.engine.cross import Cross, NoCross, cross_blocks
+from lmmformula.engine.crossproducts import CrossProducts, accumulate, response_products
+from lmmformula.engine.layout import (
+    FactorLayout,
+    TailLayout,
+    TermLayout,
+    factor_layouts,
+    tail_layout,
+)
+from lmmformula.errors import DesignError
+from lmmformula.matrices import ModelMatrices
+
+__all__ = ["BlockedSystem", "assemble", "replace_response"]
+
+MEMORY_LIMIT = 8e9
+
+
+@dataclass(frozen=True, eq=False)
+class BlockedSystem:
+    """Cross-products of [Z X y], with the factor to be eliminated first set apart.
+
+    Built once by ``assemble``; every evaluation at a theta reads it and changes nothing. All arrays
+    are in the working basis.
+
+    Attributes
+    ----------
+    first : FactorLayout
+        The factor that is eliminated first.
+    tail : TailLayout
+        The other factors.
+    basis : WorkingBasis
+    gram : ndarray, shape (k, k, J)
+        Z'WZ of the first factor.
+    first_xy : ndarray, shape (k, p + 1, J)
+        Z'W[X y] of the first factor.
+    cross : Cross
+        Z'WZ between the first factor and the tail.
+    tail_gram : ndarray, flat storage of ``tail``
+    tail_xy : ndarray, shape (q_tail, p + 1)
+    xy : ndarray, shape (p + 1, p + 1)
+    n_obs : int
+    log_weights : float
+        Sum of the log prior weights.
+    """
+
+    first: FactorLayout
+    tail: TailLayout
+    basis: WorkingBasis
+    gram: FloatArray
+    first_xy: FloatArray
+    cross: Cross
+    tail_gram: FloatArray
+    tail_xy: FloatArray
+    xy: FloatArray
+    n_obs: int
+    log_weights: float
+
+    @cached_property
+    def factors(self) -> tuple[FactorLayout, ...]:
+        """All grouping factors in elimination order."""
+        return (self.first, *self.tail.factors)
+
+    @cached_property
+    def terms(self) -> tuple[TermLayout, ...]:
+        """Random-effects terms in the model's order."""
+        terms = (term for factor in self.factors for term in factor.terms)
+        return tuple(sorted(terms, key=lambda term: term.index))
+
+    @cached_property
+    def entry_order(self) -> IntArray | None:
+        """Covariance entries in the model's order of terms, as positions in elimination order.
+
+        None where the two orders are the same.
+        """
+        position, start = {}, 0
+        for factor in self.factors:
+            for term in factor.terms:
+                size = len(term.structure.multiplicity)
+                position[term.index] = np.arange(start, start + size)
+                start += size
+        order = np.concatenate([position[index] for index in range(len(position))])
+        return None if bool(np.all(np.diff(order) == 1)) else order
+
+    @property
+    def p(self) -> int:
+        """Number of fixed effects."""
+        return self.xy.shape[0] - 1
+
+    @property
+    def q(self) -> int:
+        """Number of random effects."""
+        return sum(factor.n_columns for factor in self.factors)
+
+    @property
+    def n_theta(self) -> int:
+        """Number of covariance parameters, sigma apart."""
+        return sum(term.structure.n_theta for term in self.terms)
+
+    @property
+    def hessian_is_cheap(self) -> bool:
+        """Whether the exact Hessian costs little beside an evaluation."""
+        return self.tail.n_columns <= 600 or not self.tail.is_single
+
+    def __repr__(self) -> str:
+        tail = "none" if not self.tail.factors else "blocks"
+        if self.tail.is_single:
+            tail = "dense"
+        return (
+            f"BlockedSystem(n_obs={self.n_obs}, p={self.p}, q={self.q}, "
+            f"first={self.first.group!r}, tail={tail!r})"
+        )
+
+
+def assemble(chunks: Iterable[ModelMatrices]) -> BlockedSystem:
+    """Sum cross-products over chunks of rows and arrange them for elimination.
+
+    Parameters
+    ----------
+    chunks : iterable of ModelMatrices
+        Pieces of one design: the same columns, terms and levels in each.
+
+    Returns
+    -------
+    BlockedSystem
+
+    Raises
+    ------
+    DesignError
+        No rows, a response that X reproduces exactly, or crossed factors whose dense block
+        would not fit in memory.
+    NumericalError
+        The sums of squares overflow.
+
+    Notes
+    -----
+    Cost: one pass over the rows, O(n k (k + p)); nothing later touches them again.
+    """
+    total: CrossProducts | None = None
+    for matrices in chunks:
+        if total is None:
+            layouts, basis = factor_layouts(matrices), learn_basis(matrices)
+            total = _zero(layouts, matrices.p)
+        accumulate(total, matrices, layouts, basis)
+    if total is None:
+        raise DesignError("there are no rows to fit.", suggestion="check `subset` and the source")
+    return _arranged(total, layouts, basis)
+
+
+def replace_response(
+    system: BlockedSystem, matrices: ModelMatrices, y: FloatArray
+) -> BlockedSystem:
+    """The same design with another response; only products with y are computed again.
+
+    Parameters
+    ----------
+    system : BlockedSystem
+        Assembled from ``matrices``; not modified.
+    matrices : ModelMatrices
+        The rows.
+    y : ndarray, shape (n,)
+        New response (an offset is taken off as in the original fit).
+    """
+    columns, corner = response_products(matrices, system.factors, system.basis, y)
+    first_xy = system.first_xy.copy()
+    first_xy[:, -1] = columns[0]
+    tail_xy = system.tail_xy
+    if system.tail.factors:
+        tail_xy = tail_xy.copy()
+        tail_xy[:, -1] = np.concatenate([part.T.ravel() for part in columns[1:]])
+    xy = system.xy.copy()
+    xy[-1] = xy[:, -1] = corner
+    return replace(system, first_xy=first_xy, tail_xy=tail_xy, xy=xy)
+
+
+def _zero(layouts: tuple[FactorLayout, ...], p: int) -> CrossProducts:
+    """Empty sums."""
+    return CrossProducts(
+        gram=[np.zeros((f.k, f.k, f.n_levels)) for f in layouts],
+        fixed=[np.zeros((f.k, p + 1, f.n_levels)) for f in layouts],
+        xy=np.zeros((p + 1, p + 1)),
+    )
+
+
+def _arranged(
+    total: CrossProducts, layouts: tuple[FactorLayout, ...], basis: WorkingBasis
+) -> BlockedSystem:
+    """Put the sums where the elimination wants them."""
+    first, rest = layouts[0], layouts[1:]
+    links = tuple((total.pairs[0, g].left, total.pairs[0, g].right) for g in range(1, len(layouts)))
+    tail = tail_layout(rest, links, first.n_levels)
+    if 8.0 * tail.storage > MEMORY_LIMIT:
+        sizes = ", ".join(f"{f.group}: {f.n_columns}" for f in layouts)
+        raise DesignError(
+            "the grouping factors cross so widely that their dense block would not fit in memory.",
+            got=f"columns {sizes}; {8e-9 * tail.storage:.1f} GB for one block",
+            suggestion="drop a crossed term, or group by a coarser factor",
+        )
+    cross: Cross = NoCross()
+    p = total.xy.shape[0] - 1
+    tail_gram, tail_xy = np.zeros(tail.storage), np.zeros((tail.n_columns, p + 1))
+    if rest:
+        cross = cross_blocks(first, tail, [total.pairs[0, g] for g in range(1, len(layouts))])
+        tail_gram = _tail_gram(total, tail)
+        tail_xy = np.concatenate(
+            [part.transpose(2, 0, 1).reshape(-1, p + 1) for part in total.fixed[1:]]
+        )
+    return BlockedSystem(
+        first=first,
+        tail=tail,
+        basis=basis,
+        gram=total.gram[0],
+        first_xy=total.fixed[0],
+        cross=cross,
+        tail_gram=tail_gram,
+        tail_xy=tail_xy,
+        xy=total.xy,
+        n_obs=total.n_obs,
+        log_weights=total.log_weights,
+    )
+
+
+def _tail_gram(total: CrossProducts, tail: TailLayout) -> FloatArray:
+    """Z'WZ of the tail in its flat storage."""
+    flat = np.zeros(tail.storage)
+
+    def column(factor: int, level: IntArray, effect: int) -> IntArray:
+        return tail.starts[factor] + level * tail.factors[factor].k + effect
+
+    for f, layout in enumerate(tail.factors):
+        levels = np.arange(layout.n_levels)
+        for a in range(layout.k):
+            for b in range(layout.k):
+                where = tail.address(column(f, levels, a), column(f, levels, b))
+                flat[where] = total.gram[f + 1][a, b]
+        for g in range(f + 1, len(tail.factors)):
+            block = total.pairs[f + 1, g + 1]
+            for a in range(layout.k):
+                for b in range(tail.factors[g].k):
+                    left, right = column(f, block.left, a), column(g, block.right, b)
+                    flat[tail.address(left, right)] = block.values[a, b]
+                    flat[tail.address(right, left)] = block.values[a, b]
+    return flat

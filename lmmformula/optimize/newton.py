@@ -1,0 +1,175 @@
+"""Safeguarded Newton method: average information far from the optimum, exact Hessian near it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lmmformula._arrays import FloatArray
+from lmmformula.errors import NumericalError
+from lmmformula.optimize.records import (
+    Callback,
+    ObjectiveLike,
+    Optimizer,
+    OptimumStatus,
+    Recorder,
+    Solution,
+)
+from lmmformula.optimize.spectrum import Spectrum
+
+__all__ = ["Newton"]
+
+LARGEST = 1e7
+"""Relative standard deviations beyond it mean that the residual variance is going to zero."""
+ESCAPE_TRIALS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Newton(Optimizer):
+    """Safeguarded Newton method in full square covariance factors (the default).
+
+    Attributes
+    ----------
+    tolerance : float
+        The predicted further decrease of the criterion at which to stop.
+    max_evaluations : int
+        Limit on evaluations of the criterion.
+    average_until : float
+        Average information is used until a step lowers the criterion by less than this.
+    max_step : float
+        Longest step, in working units (relative standard deviations).
+
+    Notes
+    -----
+    Steps use |eigenvalues| of the Hessian with the rotations projected out; a rejected step
+    shortens the trust radius. At a vanishing gradient a negative eigenvalue is a direction to leave
+    along. Variances that a step makes tiny, and that the gradient does not want, become exact
+    zeros.
+    """
+
+    tolerance: float = 1e-12
+    max_evaluations: int = 200
+    average_until: float = 0.5
+    max_step: float = 4.0
+    flat: float = 1e-8
+    snap: float = 1e-3
+
+    def minimize(
+        self, objective: ObjectiveLike, start: FloatArray, callback: Callback | None = None
+    ) -> Solution:
+        """Minimize from ``start``."""
+        return _NewtonRun(self, objective, callback).run(start)
+
+
+class _NewtonRun:
+    """State of one minimization."""
+
+    def __init__(
+        self, settings: Newton, objective: ObjectiveLike, callback: Callback | None
+    ) -> None:
+        self.settings, self.objective = settings, objective
+        self.recorder = Recorder(objective, callback)
+        self.radius, self.snap = settings.max_step, settings.snap
+        self.polished = False
+
+    def run(self, start: FloatArray) -> Solution:
+        settings = self.settings
+        point = self.recorder.evaluate(start, 0.0, "start")
+        if not np.isfinite(point.value):
+            raise NumericalError(
+                "the criterion cannot be computed at the starting values.",
+                got=f"{point.value}",
+                suggestion="leave `start` out, or rescale the largest columns",
+            )
+        exact = False
+        while True:
+            spectrum = Spectrum(point, exact=exact, flat=settings.flat)
+            tolerance = max(settings.tolerance, self.objective.rounding)
+            if spectrum.decrement <= tolerance or self._nearly_there(spectrum):
+                if not spectrum.exact:
+                    spectrum = Spectrum(point, exact=True, flat=settings.flat)
+                if spectrum.decrement <= tolerance and not self._doubtful(spectrum):
+                    if spectrum.is_minimum:
+                        return self._solution(point, spectrum)
+                    moved = self._escape(point, spectrum)
+                    if moved is None:
+                        return self._solution(point, spectrum, OptimumStatus.SADDLE)
+                    point, exact = moved, False
+                    continue
+            if float(np.abs(point.phi).max()) > LARGEST:
+                return self._solution(point, spectrum, OptimumStatus.UNBOUNDED)
+            if self.objective.n_evaluations >= settings.max_evaluations:
+                return self._solution(point, spectrum, OptimumStatus.MAX_EVALUATIONS)
+            moved, rejected = self._step(point, spectrum)
+            if moved is None:
+                if spectrum.exact:
+                    return self._solution(point, spectrum, OptimumStatus.STALLED)
+                exact = True
+                continue
+            decrease = point.value - moved.value
+            point = moved
+            exact = self.objective.hessian_is_cheap and (
+                rejected or exact or decrease < settings.average_until
+            )
+
+    def _doubtful(self, spectrum: Spectrum) -> bool:
+        """A curvature so small that one more step should tell a flat direction from a steep one."""
+        if self.polished or not spectrum.has_small_curvature:
+            return False
+        self.polished = True
+        return spectrum.decrement > 0.0
+
+    def _nearly_there(self, spectrum: Spectrum) -> bool:
+        """Average information has done its work where the exact Hessian is dear."""
+        return not spectrum.exact and spectrum.decrement <= 1e-3 * self.settings.average_until
+
+    def _step(self, point: Any, spectrum: Spectrum) -> tuple[Any | None, bool]:
+        """Take a step that lowers the criterion; (point or None, whether one was rejected)."""
+        noise = 1e-12 * (1.0 + abs(point.value))
+        rejected = False
+        while self.objective.n_evaluations < self.settings.max_evaluations:
+            step = spectrum.step(self.radius)
+            trial = point.snapped(point.phi + step, self.snap)
+            length = float(np.linalg.norm(trial - point.phi))
+            if length <= 1e-14 * (1.0 + float(np.linalg.norm(point.phi))):
+                return None, rejected
+            kind = "exact" if spectrum.exact else "average"
+            moved = self.recorder.evaluate(trial, length, kind, point.value + noise)
+            promised = spectrum.predicted(step)
+            if np.isfinite(moved.value) and moved.value <= point.value + noise:
+                if point.value - moved.value > 0.5 * promised and length > 0.8 * self.radius:
+                    self.radius *= 3.0
+                self.radius = max(self.radius, 0.5 * float(np.linalg.norm(moved.phi)))
+                return moved, rejected
+            rejected = True
+            self.radius = 0.3 * length
+            if promised <= noise:
+                return None, rejected
+        return None, rejected
+
+    def _escape(self, point: Any, spectrum: Spectrum) -> Any | None:
+        """Leave a saddle along its most negative curvature, either way.
+
+        Variances are not set to zero any more: the saddle may be one that doing so made.
+        """
+        direction, length = spectrum.vectors[:, 0], 1.0
+        self.radius, self.snap = self.settings.max_step, 0.0
+        for _ in range(ESCAPE_TRIALS):
+            for sign in (1.0, -1.0):
+                trial = point.phi + sign * length * direction
+                moved = self.recorder.evaluate(trial, length, "escape", point.value)
+                if moved.value < point.value - 0.05 * abs(spectrum.smallest) * length**2:
+                    return moved
+            length *= 0.4
+        return None
+
+    def _solution(
+        self, point: Any, spectrum: Spectrum, status: OptimumStatus | None = None
+    ) -> Solution:
+        if status is None:
+            flat = spectrum.is_flat
+            status = OptimumStatus.NOT_IDENTIFIED if flat else OptimumStatus.CONVERGED
+        norm = float(np.linalg.norm(point.gradient))
+        return Solution(point, status, norm, spectrum.smallest, tuple(self.recorder.steps))

@@ -1,0 +1,68 @@
+"""Eigenvalues of a Hessian beside the rotations: steps, predictions, and the proof of a minimum."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lmmformula._arrays import FloatArray
+from lmmformula.errors import NumericalError
+
+__all__ = ["Spectrum"]
+
+SMALL_CURVATURE = 1e-4
+
+
+class Spectrum:
+    """Eigen-decomposition of a Hessian with the rotations left out."""
+
+    def __init__(self, point: Any, *, exact: bool, flat: float) -> None:
+        self.exact = exact
+        basis = point.effective
+        if not np.isfinite(point.gradient).all():
+            raise NumericalError(
+                "the derivatives of the criterion overflow.",
+                got=f"criterion {point.value:.6g} with an infinite or undefined gradient",
+                suggestion="rescale the columns with the largest values",
+            )
+        self.values, vectors = np.linalg.eigh(basis.T @ point.hessian(exact=exact) @ basis)
+        self.vectors = basis @ vectors
+        self.gradient = self.vectors.T @ point.gradient
+        largest = float(np.max(np.abs(self.values), initial=0.0))
+        self.floor = flat * max(largest, 1.0 / (1.0 + float(point.phi @ point.phi)))
+        self.curvature = np.maximum(np.abs(self.values), self.floor)
+        self.decrement = 0.5 * float(np.sum(self.gradient**2 / self.curvature))
+        self.smallest = float(self.values[0]) if len(self.values) else np.inf
+
+    @property
+    def is_minimum(self) -> bool:
+        """No direction of descent beside the rotations."""
+        return self.smallest >= -1e3 * self.floor
+
+    @property
+    def is_flat(self) -> bool:
+        """Some direction beside the rotations has no curvature."""
+        return bool(np.any(np.abs(self.values) <= 10.0 * self.floor))
+
+    @property
+    def has_small_curvature(self) -> bool:
+        """Some curvature is small enough to be in doubt."""
+        return bool(np.any(np.abs(self.values) <= SMALL_CURVATURE * np.abs(self.values).max()))
+
+    def step(self, radius: float) -> FloatArray:
+        """|Newton| step, shortened to the radius by a shift of the eigenvalues."""
+        shift, step = 0.0, -self.gradient / self.curvature
+        for _ in range(60):
+            length = float(np.linalg.norm(step))
+            if length <= 1.001 * radius:
+                break
+            slope = float(np.sum(self.gradient**2 / (self.curvature + shift) ** 3))
+            shift += (length / radius - 1.0) * length**2 / slope
+            step = -self.gradient / (self.curvature + shift)
+        return np.asarray(self.vectors @ step)
+
+    def predicted(self, step: FloatArray) -> float:
+        """Decrease that the quadratic model promises."""
+        reduced = self.vectors.T @ step
+        return -float(self.gradient @ reduced + 0.5 * reduced @ (self.values * reduced))

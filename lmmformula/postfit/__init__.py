@@ -1,0 +1,3 @@
+"""What a fit says about its rows and levels: predictions, modes, tidy tables, files."""
+
+from __future__ import annotations

@@ -1,0 +1,82 @@
+"""The fitted rows with what the model says about each, as broom.mixed lays them out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lmmformula.design import Design
+from lmmformula.engine import Estimates
+from lmmformula.errors import DimensionError
+from lmmformula.postfit.predict import linear_predictor
+
+__all__ = ["augment"]
+
+
+def augment(design: Design, estimates: Estimates, data: Any = None) -> pd.DataFrame:
+    """Join fitted values and residuals to the data.
+
+    Parameters
+    ----------
+    design : Design
+        The fitted rows.
+    estimates : Estimates
+        Fixed effects and conditional modes.
+    data : frame or dict, optional
+        The data that were passed in; its used rows come first. Without it the response, the
+        columns of the fixed effects and the grouping factors do.
+
+    Returns
+    -------
+    DataFrame
+        Then ``.fitted, .resid, .fixed, .mu, .offset, .weights, .sqrtXwt, .sqrtrwt, .wtres``.
+    """
+    m = design.matrices
+    fixed = linear_predictor(design, estimates, ())
+    fitted = linear_predictor(design, estimates, {block.group for block in m.random})
+    weights = np.ones(m.n_obs) if m.weights is None else m.weights
+    root = np.sqrt(weights)
+    added = {
+        ".fitted": fitted,
+        ".resid": m.y - fitted,
+        ".fixed": fixed,
+        ".mu": fitted,
+        ".offset": np.zeros(m.n_obs) if m.offset is None else m.offset,
+        ".weights": weights,
+        ".sqrtXwt": root,
+        ".sqrtrwt": root,
+        ".wtres": root * (m.y - fitted),
+    }
+    before = _model_columns(design) if data is None else _used_rows(design, data)
+    return pd.concat([before, pd.DataFrame(added, index=before.index)], axis=1)
+
+
+def _model_columns(design: Design) -> pd.DataFrame:
+    m = design.matrices
+    columns: dict[str, Any] = {design.spec.response_name: np.array(m.y)}
+    for j, name in enumerate(m.fixed_names):
+        if name != "Intercept":
+            columns[name] = m.X[:, j]
+    for block in m.random:
+        columns.setdefault(block.group, np.asarray(block.levels, dtype=object)[block.codes])
+    return pd.DataFrame(columns, index=design.spec.index)
+
+
+def _used_rows(design: Design, data: Any) -> pd.DataFrame:
+    if isinstance(data, pd.DataFrame):
+        frame = data
+    elif isinstance(data, dict):
+        frame = pd.DataFrame(data)
+    else:
+        import narwhals as nw
+
+        frame = nw.from_native(data, eager_only=True).to_pandas()
+    if len(frame) != design.spec.n_rows_data:
+        raise DimensionError(
+            "`augment` needs the data that the model was fitted to.",
+            got=f"{len(frame)} rows; the model was given {design.spec.n_rows_data}",
+            suggestion="`augment()` without data, or pass the original table",
+        )
+    return frame.iloc[design.matrices.rows]

@@ -1,0 +1,190 @@
+"""Fitted values, residuals and predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lmmformula._arrays import FloatArray
+from lmmformula.design import Design
+from lmmformula.design.notify import notify
+from lmmformula.engine import Estimates
+from lmmformula.errors import DataError, DataWarning, OptionError
+from lmmformula.matrices import RandomBlock
+
+__all__ = [
+    "RESIDUAL_KINDS",
+    "check_new_levels",
+    "linear_predictor",
+    "predict",
+    "random_part",
+    "residuals",
+    "resolve_groups",
+]
+
+RESIDUAL_KINDS: dict[str, str] = {
+    "response": "observed less fitted",
+    "pearson": "response residuals times the square root of the prior weights",
+    "scaled": "Pearson residuals over sigma",
+    "marginal": "observed less the fixed part",
+    "working": "as response",
+    "deviance": "as Pearson",
+}
+
+_MANY = 5
+
+
+def random_part(
+    blocks: Sequence[RandomBlock], modes: Sequence[FloatArray], n_rows: int
+) -> FloatArray:
+    """Sum of the random effects in every row; a level unknown at fitting time adds nothing."""
+    total = np.zeros(n_rows)
+    for block, b in zip(blocks, modes, strict=True):
+        if block.n_effects == 1:
+            part = block.z[:, 0] * b[block.codes, 0]
+        else:
+            part = np.einsum("ij,ij->i", block.z, b[block.codes])
+        total += np.where(block.codes >= 0, part, 0.0) if (block.codes < 0).any() else part
+    return total
+
+
+def linear_predictor(design: Design, estimates: Estimates, groups: Collection[str]) -> FloatArray:
+    """Sum the fixed part, the offset and the random effects of ``groups`` in the fitted rows."""
+    m = design.matrices
+    eta = np.asarray(m.X @ estimates.beta)
+    if m.offset is not None:
+        eta = eta + m.offset
+    picked = [i for i, block in enumerate(m.random) if block.group in groups]
+    if picked:
+        eta = eta + random_part(
+            [m.random[i] for i in picked], [estimates.random[i] for i in picked], m.n_obs
+        )
+    return eta
+
+
+def residuals(design: Design, estimates: Estimates, kind: str) -> FloatArray:
+    """Residuals of one of ``RESIDUAL_KINDS``."""
+    if kind not in RESIDUAL_KINDS:
+        raise OptionError(
+            f"`kind={kind!r}` is not a kind of residual.",
+            got=f"available: {', '.join(RESIDUAL_KINDS)}",
+            suggestion='`residuals(kind="pearson")`',
+            available=tuple(RESIDUAL_KINDS),
+        )
+    m = design.matrices
+    groups = () if kind == "marginal" else {block.group for block in m.random}
+    raw = m.y - linear_predictor(design, estimates, groups)
+    if kind in ("pearson", "deviance", "scaled") and m.weights is not None:
+        raw = raw * np.sqrt(m.weights)
+    return np.asarray(raw / estimates.sigma if kind == "scaled" else raw)
+
+
+def resolve_groups(random: Any, available: Sequence[str]) -> tuple[str, ...]:
+    """Read ``random=``: "all", "none" or a list of grouping factors."""
+    if isinstance(random, str) and random in ("all", "none"):
+        return tuple(available) if random == "all" else ()
+    if random is None or isinstance(random, str) or not isinstance(random, Collection):
+        raise OptionError(
+            '`random` must be "all", "none" or a list of grouping factors.',
+            got=f"`random={random!r}`; grouping factors: {', '.join(available)}",
+            suggestion=f'`random=["{available[0]}"]`',
+            available=tuple(available),
+        )
+    unknown = [name for name in random if name not in available]
+    if unknown:
+        raise OptionError(
+            f"`{unknown[0]}` is not a grouping factor of the model.",
+            got=f"grouping factors: {', '.join(available)}",
+            suggestion=f'`random=["{available[0]}"]`',
+            available=tuple(available),
+        )
+    return tuple(name for name in available if name in random)
+
+
+def check_new_levels(new_levels: str) -> None:
+    """Raise unless ``new_levels`` is a known way to treat levels that were not fitted."""
+    if new_levels not in ("raise", "zero"):
+        raise OptionError(
+            f"`new_levels={new_levels!r}` is not a way to treat new levels.",
+            suggestion='`new_levels="raise"` or `new_levels="zero"`',
+            available=("raise", "zero"),
+        )
+
+
+def predict(
+    design: Design,
+    estimates: Estimates,
+    newdata: Any,
+    groups: Sequence[str],
+    *,
+    new_levels: str = "raise",
+) -> pd.Series:
+    """Predict rows that were not fitted.
+
+    Parameters
+    ----------
+    design : Design
+        Replays the encoding of the fitted data.
+    estimates : Estimates
+        Fixed effects and conditional modes.
+    newdata : frame or dict
+        Rows to predict.
+    groups : sequence of str
+        Grouping factors whose random effects are added.
+    new_levels : {"raise", "zero"}
+        What a level that was not in the fitted data does.
+
+    Returns
+    -------
+    Series
+        With the index of ``newdata``; NaN where a variable is missing.
+    """
+    rows = design.spec.replay(newdata, random=groups)
+    if new_levels == "raise":
+        _refuse_unseen(rows.unseen)
+    eta = np.asarray(rows.X @ estimates.beta)
+    modes = _modes_of(design, estimates, rows.random)
+    eta = eta + random_part(rows.random, modes, len(eta))
+    if rows.offset is not None:
+        eta = eta + rows.offset
+    elif design.spec.has_array_offset:
+        _warn_offset()
+    eta[~rows.complete] = np.nan
+    return pd.Series(eta, index=rows.index, name="predicted")
+
+
+def _modes_of(
+    design: Design, estimates: Estimates, blocks: Sequence[RandomBlock]
+) -> list[FloatArray]:
+    """Conditional modes of the replayed terms, found by grouping factor in the fitted order."""
+    wanted = {block.group for block in blocks}
+    fitted = design.matrices.random
+    return [b for block, b in zip(fitted, estimates.random, strict=True) if block.group in wanted]
+
+
+def _refuse_unseen(unseen: dict[str, list[str]]) -> None:
+    for group, labels in unseen.items():
+        if not labels:
+            continue
+        shown = ", ".join(f"`{label}`" for label in labels[:_MANY])
+        more = f" and {len(labels) - _MANY} more" if len(labels) > _MANY else ""
+        raise DataError(
+            f"the new data have levels of `{group}` that the fitted data do not have.",
+            got=f"{shown}{more}",
+            suggestion='`new_levels="zero"`, which predicts them at the mean of the population',
+            column=group,
+            levels=tuple(labels),
+        )
+
+
+def _warn_offset() -> None:
+    notify(
+        DataWarning(
+            "predictions for new data leave the offset out, because it was given as an array.",
+            got="no column of the new data is known to hold it",
+            suggestion='`offset="column"` when fitting, or `offset(column)` in the formula',
+        )
+    )

@@ -1,0 +1,168 @@
+"""From results to tables: one function per table, all listed in ``TABLES``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from lmmformula.report.table import Column, Table
+from lmmformula.report.varcorr import VarCorr, varcorr_table
+
+__all__ = ["TABLES", "Reportable", "TableOptions"]
+
+
+class Reportable(Protocol):
+    """What a table may ask of a result."""
+
+    @property
+    def formula(self) -> str:
+        """The formula as written."""
+
+    @property
+    def criterion(self) -> str:
+        """Likelihood maximized, "REML" or "ML"."""
+
+    @property
+    def objective(self) -> float:
+        """Minus twice the log-likelihood maximized."""
+
+    @property
+    def llf(self) -> float:
+        """Log-likelihood."""
+
+    @property
+    def aic(self) -> float:
+        """Akaike's criterion."""
+
+    @property
+    def bic(self) -> float:
+        """Schwarz's criterion."""
+
+    @property
+    def nobs(self) -> int:
+        """Rows used."""
+
+    @property
+    def npar(self) -> int:
+        """Number of parameters."""
+
+    @property
+    def df_resid(self) -> int:
+        """Rows less parameters."""
+
+    @property
+    def ngroups(self) -> Mapping[str, int]:
+        """Levels by grouping factor."""
+
+    @property
+    def varcorr(self) -> VarCorr:
+        """Variance components."""
+
+    @property
+    def status(self) -> str:
+        """State of the fit in a few words."""
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What must be known first."""
+
+    @property
+    def data_remarks(self) -> tuple[str, ...]:
+        """What was left out, weighted or offset."""
+
+    def coefficient_frame(self, *, ddf: str, alpha: float) -> pd.DataFrame:
+        """Table of fixed effects."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableOptions:
+    """Choices that tables share.
+
+    Attributes
+    ----------
+    ddf : str
+        Method for the denominator degrees of freedom of tests on fixed effects.
+    alpha : float
+        One less the level of confidence intervals.
+    """
+
+    ddf: str = "wald"
+    alpha: float = 0.05
+
+
+_METHODS = {
+    "wald": "Wald tests, normal distribution",
+    "satterthwaite": "t tests, Satterthwaite degrees of freedom",
+    "kenward-roger": "t tests, Kenward-Roger degrees of freedom",
+}
+
+
+def header(results: Reportable, options: TableOptions) -> Table:
+    """Model, size, likelihood and status, with what must be known first."""
+    method = "REML" if results.criterion == "REML" else "maximum likelihood"
+    groups = ", ".join(f"{name}: {count}" for name, count in results.ngroups.items())
+    left: list[tuple[str, Any]] = [
+        ("Observations", f"{results.nobs}"),
+        ("Groups", groups),
+        ("Parameters", f"{results.npar}"),
+        ("Residual df", f"{results.df_resid}"),
+        ("Status", results.status),
+    ]
+    name = "REML criterion" if results.criterion == "REML" else "Deviance"
+    right: list[tuple[str, Any]] = [
+        (name, _criterion(results.objective)),
+        ("Log-likelihood", _criterion(results.llf)),
+        ("AIC", _criterion(results.aic)),
+        ("BIC", _criterion(results.bic)),
+        ("", ""),
+    ]
+    rows = tuple((*a, *b) for a, b in zip(left, right, strict=True))
+    columns = (Column(""), Column(""), Column(""), Column("", "number"))
+    title = f"Linear mixed model fit by {method}"
+    return Table(title, columns, rows, results.remarks, results.formula, has_heading=False)
+
+
+def random_effects(results: Reportable, options: TableOptions) -> Table:
+    """Variances, standard deviations and correlations."""
+    return varcorr_table(results.varcorr)
+
+
+def fixed_effects(results: Reportable, options: TableOptions) -> Table:
+    """Estimates with tests and confidence limits."""
+    frame = results.coefficient_frame(ddf=options.ddf, alpha=options.alpha)
+    is_normal = bool(np.isinf(frame["df"]).all())
+    low, high = 100 * options.alpha / 2, 100 * (1 - options.alpha / 2)
+    columns = [Column(""), Column("Estimate", "estimate", 2), Column("Std. error", "estimate")]
+    names = ["estimate", "se"]
+    if not is_normal:
+        columns.append(Column("df", "df"))
+        names.append("df")
+    letter = "z" if is_normal else "t"
+    columns += [
+        Column(letter, "statistic"),
+        Column(f"P>|{letter}|", "p_value"),
+        Column(f"{low:g} %", "estimate", 2),
+        Column(f"{high:g} %", "estimate", 2),
+    ]
+    names += ["statistic", "pvalue", "lower", "upper"]
+    values = frame[names].to_numpy(dtype=np.float64)
+    rows = tuple((name, *row) for name, row in zip(frame.index, values.tolist(), strict=True))
+    title = f"Fixed effects ({_METHODS.get(options.ddf, options.ddf)})"
+    return Table(title, tuple(columns), rows, results.data_remarks)
+
+
+def _criterion(value: float) -> str:
+    """Three decimals, or four digits and an exponent where the scale is extreme."""
+    return f"{value:.4g}" if math.isfinite(value) and abs(value) >= 1e9 else f"{value:.3f}"
+
+
+TABLES: dict[str, Callable[[Reportable, TableOptions], Table]] = {
+    "header": header,
+    "random_effects": random_effects,
+    "fixed_effects": fixed_effects,
+}

@@ -1,0 +1,351 @@
+"""Results of a fitted linear mixed model: named properties, computed when asked for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Sequence
+from functools import cached_property
+from typing import Any, Literal
+
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from lmmformula.design import Design
+from lmmformula.engine import BlockedSystem, Estimates, conditional_covariances
+from lmmformula.errors import OptionError
+from lmmformula.inference.df import check_method
+from lmmformula.inference.fixed import FixedEffectTests
+from lmmformula.optimize import Optimum, OptimumStatus
+from lmmformula.postfit import effects, persist, remarks
+from lmmformula.postfit.augment import augment
+from lmmformula.postfit.broom import glance, tidy
+from lmmformula.postfit.fingerprint import Fingerprint
+from lmmformula.postfit.predict import (
+    check_new_levels,
+    linear_predictor,
+    predict,
+    residuals,
+    resolve_groups,
+)
+from lmmformula.postfit.records import Dropped, ModelLike
+from lmmformula.postfit.simulate import simulate
+from lmmformula.postfit.singular import Singularity, effect_scales, find_singularities
+from lmmformula.report import Summary, TableOptions, VarCorr, summarize
+
+__all__ = ["LinearMixedResults"]
+
+
+class LinearMixedResults(FixedEffectTests):
+    """A fitted linear mixed model.
+
+    Nothing is computed when a result is made; every property computes itself when it is read.
+    Results never change, and fits of one model do not influence each other.
+
+    Parameters
+    ----------
+    model : LinearMixedModel
+        The model; the result keeps what it needs of its data.
+    estimates : Estimates
+        Estimates at the optimum.
+    optimum : Optimum
+        What the optimizer found; its status is ``fixed`` where theta was given.
+    """
+
+    def __init__(self, model: ModelLike, estimates: Estimates, optimum: Optimum) -> None:
+        self._model = model
+        self._estimates = estimates
+        self._optimum = optimum
+
+    # -- what the result is made of --------------------------------------------------------------
+
+    @property
+    def model(self) -> Any:
+        """The model that was fitted."""
+        return self._model
+
+    @property
+    def design(self) -> Design:
+        """What the formula made of the data."""
+        return self._model.design
+
+    @property
+    def system(self) -> BlockedSystem:
+        """Cross-products of the design."""
+        return self._model.system
+
+    @property
+    def estimates(self) -> Estimates:
+        """Estimates as arrays."""
+        return self._estimates
+
+    @property
+    def optimum(self) -> Optimum:
+        """Evaluations, gradient, eigenvalue, status and trace of the optimizer."""
+        return self._optimum
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """Digests of rows, response and weights, for comparisons."""
+        return self._model.fingerprint
+
+    @property
+    def dropped(self) -> Dropped:
+        """Aliased columns and incomplete rows that were left out."""
+        return Dropped(self.design.spec.dropped_columns, self.design.spec.dropped_rows)
+
+    # -- state of the fit ------------------------------------------------------------------------
+
+    @property
+    def converged(self) -> bool:
+        """Whether a local minimum was proved; never where theta was given."""
+        return self._optimum.status is OptimumStatus.CONVERGED
+
+    @cached_property
+    def singularities(self) -> tuple[Singularity, ...]:
+        """Variances of zero and correlations of one, by name."""
+        blocks = self.design.matrices.random
+        return find_singularities(blocks, self.estimates.templates, effect_scales(self.system))
+
+    @property
+    def is_singular(self) -> bool:
+        """Whether the covariance of the random effects is on the boundary."""
+        return len(self.singularities) > 0
+
+    @property
+    def status(self) -> str:
+        """The state of the fit in a few words."""
+        return remarks.status_text(self._optimum.status, self.is_singular)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What must be known before any number is read."""
+        return remarks.fit_remarks(self._optimum.status, self.singularities)
+
+    @property
+    def data_remarks(self) -> tuple[str, ...]:
+        """What was left out of the data, weighted or offset."""
+        return remarks.data_remarks(self.design.spec, self.design.matrices)
+
+    # -- random effects --------------------------------------------------------------------------
+
+    @cached_property
+    def varcorr(self) -> VarCorr:
+        """Variances and correlations of the random effects; prints as in R."""
+        e = self.estimates
+        return VarCorr.from_estimates(self.design.matrices.random, e.templates, self.sigma)
+
+    @property
+    def random_effects(self) -> dict[str, pd.DataFrame]:
+        """Conditional modes by grouping factor, level by effect."""
+        return effects.random_effects(self.design.matrices.random, self.estimates.random)
+
+    def ranef(self, condvar: bool = False) -> pd.DataFrame:
+        """Conditional modes in long form.
+
+        Parameters
+        ----------
+        condvar : bool, default False
+            Add ``sd``, the conditional standard deviation given theta and sigma, as in lme4.
+
+        Returns
+        -------
+        DataFrame
+            Columns ``grp, level, effect, value[, sd]``.
+        """
+        spread = conditional_covariances(self.system, self.estimates) if condvar else None
+        return effects.ranef_frame(self.design.matrices.random, self.estimates.random, spread)
+
+    def coef(self) -> dict[str, pd.DataFrame]:
+        """Add fixed effects and conditional modes of every level, by grouping factor."""
+        return effects.level_coefficients(self.params, self.random_effects)
+
+    # -- rows ------------------------------------------------------------------------------------
+
+    @property
+    def fittedvalues(self) -> pd.Series:
+        """Fitted values with all random effects and the offset."""
+        self._model.require_rows("`fittedvalues`")
+        return self._rows(linear_predictor(self.design, self.estimates, self.ngroups), "fitted")
+
+    @property
+    def resid(self) -> pd.Series:
+        """Observed less fitted."""
+        return self.residuals()
+
+    def residuals(self, kind: str = "response") -> pd.Series:
+        """Residuals in the rows used.
+
+        Parameters
+        ----------
+        kind : {"response", "pearson", "scaled", "marginal", "working", "deviance"}
+            Observed less fitted; times the root of the weights; that over sigma; observed less
+            the fixed part. "working" and "deviance" are R's names for the first two.
+        """
+        self._model.require_rows("`resid`")
+        return self._rows(residuals(self.design, self.estimates, kind), "resid")
+
+    def predict(
+        self,
+        newdata: Any = None,
+        random: Literal["all", "none"] | Sequence[str] = "all",
+        new_levels: Literal["raise", "zero"] = "raise",
+        interval: None = None,
+        alpha: float = 0.05,
+    ) -> pd.Series:
+        """Predict the response.
+
+        Parameters
+        ----------
+        newdata : frame or dict, optional
+            Rows to predict; default: the fitted rows.
+        random : "all", "none" or list of grouping factors
+            Whose random effects are added.
+        new_levels : {"raise", "zero"}
+            Levels that were not fitted: an error, or a random effect of zero.
+        interval : None
+            Intervals come with a later release.
+        alpha : float
+            One less the level of the interval.
+
+        Returns
+        -------
+        Series
+            With the index of ``newdata``; NaN in rows with a missing value. An offset that is
+            named by column is added.
+        """
+        _refuse_interval(interval)
+        check_new_levels(new_levels)
+        groups = resolve_groups(random, list(self.ngroups))
+        if newdata is not None:
+            return predict(self.design, self.estimates, newdata, groups, new_levels=new_levels)
+        self._model.require_rows("`predict()` without new data")
+        return self._rows(linear_predictor(self.design, self.estimates, groups), "predicted")
+
+    def simulate(self, n: int, seed: Any, random: Literal["new", "fitted"] = "new") -> pd.DataFrame:
+        """Draw responses at the estimates.
+
+        Parameters
+        ----------
+        n : int
+            Number of responses.
+        seed : int, SeedSequence or Generator
+            Source of randomness.
+        random : {"new", "fitted"}
+            New random effects, or the conditional modes.
+
+        Returns
+        -------
+        DataFrame
+            Columns ``sim_1`` to ``sim_n``, one row per row used.
+        """
+        self._model.require_rows("`simulate`")
+        return simulate(self.design, self.estimates, n, seed, random=random)
+
+    # -- other fits ------------------------------------------------------------------------------
+
+    def refit(self, y: ArrayLike) -> LinearMixedResults:
+        """Fit the same model to another response, starting at this fit's ``theta``.
+
+        Parameters
+        ----------
+        y : array_like
+            One value per row used, or per row of the data that were passed in.
+        """
+        model = self._model.with_response(y)
+        fitted: LinearMixedResults = model.fit(
+            self.criterion == "REML", start=self.estimates.theta, optimizer=self._optimum.settings
+        )
+        return fitted
+
+    def refit_ml(self) -> LinearMixedResults:
+        """Return the maximum likelihood fit of the same model (at the same theta if given)."""
+        if self.criterion == "ML":
+            return self
+        is_given = self._optimum.status is OptimumStatus.FIXED
+        fitted: LinearMixedResults = (
+            self._model.at(self.theta, False)
+            if is_given
+            else self._model.fit(False, optimizer=self._optimum.settings)
+        )
+        return fitted
+
+    # -- output ----------------------------------------------------------------------------------
+
+    def summary(self, ddf: str = "wald", alpha: float = 0.05) -> Summary:
+        """Tables of the fit, for a terminal, a notebook or a paper.
+
+        Parameters
+        ----------
+        ddf : {"wald"}
+            Degrees of freedom of the tests; other methods come with later releases.
+        alpha : float, default 0.05
+            One less the level of the intervals.
+
+        Returns
+        -------
+        Summary
+            With ``as_text()``, ``as_html()``, ``as_latex()``, ``tables`` and ``frame``.
+        """
+        check_method(ddf)
+        return summarize(self, TableOptions(ddf, alpha))
+
+    def tidy(
+        self,
+        effects: Collection[str] = ("fixed", "ran_pars"),
+        conf_int: bool = False,
+        alpha: float = 0.05,
+        ddf: str = "wald",
+    ) -> pd.DataFrame:
+        """Return one row per parameter, in broom.mixed's columns; "ran_vals" adds the modes."""
+        return tidy(self, effects, conf_int=conf_int, alpha=alpha, ddf=ddf)
+
+    def glance(self) -> pd.DataFrame:
+        """Return one row about the fit, in broom.mixed's columns."""
+        return glance(self)
+
+    def augment(self, data: Any = None) -> pd.DataFrame:
+        """Return the used rows (of ``data`` if given) with fitted values and residuals."""
+        self._model.require_rows("`augment`")
+        return augment(self.design, self.estimates, data)
+
+    def without_data(self) -> LinearMixedResults:
+        """Return the same result without arrays as long as the data."""
+        return LinearMixedResults(self._model.without_rows(), self._estimates, self._optimum)
+
+    def save(self, path: str | os.PathLike[str], keep_data: bool = True) -> None:
+        """Write the result to a file that ``lf.load`` reads.
+
+        Parameters
+        ----------
+        path : str or path
+            The file; overwritten if it exists.
+        keep_data : bool, default True
+            Write the rows as well; without them residuals and fitted values are gone.
+        """
+        persist.dump(self if keep_data else self.without_data(), path)
+
+    def __getstate__(self) -> dict[str, Any]:
+        kept = ("_model", "_estimates", "_optimum")
+        return {name: self.__dict__[name] for name in kept}
+
+    def __str__(self) -> str:
+        return self.summary().as_text()
+
+    def __repr__(self) -> str:
+        return (
+            f"LinearMixedResults({self.formula!r}, criterion={self.criterion!r}, "
+            f"objective={self.objective:.6g})"
+        )
+
+    def _repr_html_(self) -> str:
+        return self.summary().as_html()
+
+
+def _refuse_interval(interval: Any) -> None:
+    if interval is not None:
+        raise OptionError(
+            "`predict` has no intervals in this release.",
+            got=f"`interval={interval!r}`",
+            suggestion="leave `interval` out",
+            argument="interval",
+        )

@@ -1,0 +1,96 @@
+"""One session per promise; `nox -l` lists them, arguments after `--` are passed on."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.4.15"
+nox.options.sessions = ["lint", "types", "layers", "tests"]
+nox.options.default_venv_backend = "venv"
+
+PYTHONS = ["3.11", "3.12", "3.13"]
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+PROJECT = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))
+
+
+def install(session: nox.Session, *groups: str) -> None:
+    """Install the package as it stands, with some dependency groups."""
+    session.install("--upgrade", "pip")
+    session.install("-e", ".", *(part for group in groups for part in ("--group", group)))
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style and formatting."""
+    session.install("--upgrade", "pip")
+    session.install("--group", "lint")
+    session.run("ruff", "check", *session.posargs, ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Types, strictly."""
+    install(session, "types")
+    session.run("mypy", *session.posargs)
+
+
+@nox.session
+def layers(session: nox.Session) -> None:
+    """Who may import whom."""
+    install(session, "test")
+    session.run("lint-imports", *session.posargs)
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Run the quick suite on every Python at hand."""
+    install(session, "test")
+    session.run("pytest", *session.posargs, env=ONE_THREAD)
+
+
+@nox.session
+def tests_slow(session: nox.Session) -> None:
+    """Run the tests that the quick suite leaves out, and many more random designs."""
+    install(session, "test")
+    env = {**ONE_THREAD, "HYPOTHESIS_PROFILE": "thorough"}
+    session.run("pytest", "-m", "slow", *session.posargs, env=env)
+    session.run("pytest", "tests/properties", *session.posargs, env=env)
+
+
+@nox.session(python="3.11")
+def tests_min(session: nox.Session) -> None:
+    """Run the quick suite with the lowest versions that pyproject.toml allows."""
+    lowest = [line.replace(">=", "==") for line in PROJECT["project"]["dependencies"]]
+    session.install("--upgrade", "pip")
+    session.install("-e", ".", "--group", "test", *lowest)
+    session.run("pytest", "-W", "default", *session.posargs, env=ONE_THREAD)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the pages strictly and run every code block in them."""
+    install(session, "docs", "test")
+    session.run("mkdocs", "build", "--strict", "--site-dir", session.create_tmp())
+    session.run("pytest", "tests/docs", *session.posargs, env=ONE_THREAD)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Run the benchmarks: answers are checked first, then timed."""
+    install(session, "bench")
+    session.run("python", "-m", "benchmarks.run", *session.posargs, env=ONE_THREAD)
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build the distributions and fit a model from the wheel alone."""
+    session.install("build")
+    dist = session.create_tmp()
+    session.run("python", "-m", "build", "--outdir", dist)
+    wheel = next(Path(dist).glob("*.whl"))
+    session.install(str(wheel))
+    session.run("lmmformula", "fit", "Reaction ~ Days + (Days | Subject)", "sleepstudy")
