@@ -64,7 +64,9 @@ def tests_slow(session: nox.Session) -> None:
 @nox.session(python="3.11")
 def tests_min(session: nox.Session) -> None:
     """Run the quick suite with the lowest versions that pyproject.toml allows."""
-    lowest = [line.replace(">=", "==") for line in PROJECT["project"]["dependencies"]]
+    extras = PROJECT["project"]["optional-dependencies"]
+    bounds = [*PROJECT["project"]["dependencies"], *extras["polars"], *extras["arrow"]]
+    lowest = [line.replace(">=", "==") for line in bounds]
     session.install("--upgrade", "pip")
     session.install("-e", ".", "--group", "test", *lowest)
     session.run("pytest", "-W", "default", *session.posargs, env=ONE_THREAD)

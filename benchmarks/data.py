@@ -16,8 +16,10 @@ import pandas as pd
 
 __all__ = [
     "ENVIRONMENT_VARIABLE",
+    "ROOT",
     "DataNotAvailableError",
     "fresh",
+    "load_external",
     "load_problem_data",
     "load_reference",
     "million",
@@ -63,7 +65,8 @@ def load_reference(name: str) -> pd.DataFrame:
     return frame
 
 
-def _external(name: str, data_dir: str | os.PathLike[str] | None) -> pd.DataFrame:
+def load_external(name: str, data_dir: str | os.PathLike[str] | None) -> pd.DataFrame:
+    """Read a file of the external data."""
     directory = data_dir or os.environ.get(ENVIRONMENT_VARIABLE)
     if not directory:
         raise DataNotAvailableError(f"pass --data-dir or set {ENVIRONMENT_VARIABLE}")
@@ -85,20 +88,20 @@ def _factors(frame: pd.DataFrame, *columns: str) -> None:
 
 
 def _kb07(data_dir: str | None) -> pd.DataFrame:
-    frame = _external("kb07.csv.gz", data_dir)
+    frame = load_external("kb07.csv.gz", data_dir)
     _signs(frame, {"spkr": "new", "prec": "break", "load": "no"})
     _factors(frame, "subj", "item")
     return frame[["rt_trunc", "spkr", "prec", "load", "subj", "item"]]
 
 
 def _maximal_72(data_dir: str | None) -> pd.DataFrame:
-    frame = _external("maximal_72.csv.gz", data_dir)
+    frame = load_external("maximal_72.csv.gz", data_dir)
     _factors(frame, "subj", "item")
     return frame[["RT", "A", "B", "C", "subj", "item"]]
 
 
 def _mrk17(data_dir: str | None) -> pd.DataFrame:
-    frame = _external("mrk17_exp1.csv.gz", data_dir)
+    frame = load_external("mrk17_exp1.csv.gz", data_dir)
     two_level = ["F", "P", "Q", "lQ", "lT"]
     _signs(frame, {c: min(frame[c].unique()) for c in two_level})
     _factors(frame, "Item", "Subj")
@@ -107,13 +110,13 @@ def _mrk17(data_dir: str | None) -> pd.DataFrame:
 
 
 def _kkl15(data_dir: str | None) -> pd.DataFrame:
-    frame = _external("kkl15.csv.gz", data_dir)
+    frame = load_external("kkl15.csv.gz", data_dir)
     _factors(frame, "tar", "subj")
     return frame[["rt", "tar", "subj"]]
 
 
 def _kwdyz11(data_dir: str | None) -> pd.DataFrame:
-    frame = _external("kwdyz11.csv.gz", data_dir)
+    frame = load_external("kwdyz11.csv.gz", data_dir)
     _factors(frame, "tar", "subj", "item")
     return frame[["rt", "tar", "subj", "item"]]
 

@@ -14,7 +14,7 @@ from benchmarks.store import Row, read_rows, with_ratios
 __all__ = ["main", "write_tables"]
 
 RESULTS = Path(__file__).resolve().parent / "results"
-MARKS = {"ok": "", "near": "~", "above reference": " !", "below reference": " ?", "no reference": ""}
+MARKS = {"near": " ~", "above reference": " !", "below reference": " ?"}
 STAGES = ("parse", "materialize", "assemble", "optimize", "evaluate")
 Cells = dict[tuple[str, str, str], Row]
 
@@ -38,7 +38,7 @@ def _cell(row: Row | None, show: Callable[[Row], str]) -> str:
         return ""
     if row.seconds_median is None:
         return row.status
-    return show(row) + MARKS.get(row.status, "")
+    return show(row)
 
 
 def _grid(cells: Cells, stage: str, show: Callable[[Row], str], published: bool = False) -> str:
@@ -60,7 +60,8 @@ def _grid(cells: Cells, stage: str, show: Callable[[Row], str], published: bool 
 def _ratio(row: Row) -> str:
     if row.ratio is None:
         return ""
-    return f"{row.ratio:.0f}" if row.ratio >= 20 else f"{row.ratio:.2g}"
+    text = f"{row.ratio:.0f}" if row.ratio >= 20 else f"{row.ratio:.2g}"
+    return text + MARKS.get(row.status, "")
 
 
 def _evaluations(row: Row) -> str:
@@ -91,7 +92,8 @@ def _measure(target: Target, cells: Cells) -> tuple[str, float | None, float | N
     if target.contender is None:
         return f"<= {_seconds(target.limit or 0.0)}", value, target.limit
     theirs = cells.get((target.problem, target.stage, target.contender))
-    goal = f"<= 1/{1 / (target.fraction or 1.0):.3g} of {target.contender}"
+    divisor = 1 / (target.fraction or 1.0)
+    goal = f"<= {target.contender}" if divisor == 1 else f"<= {target.contender} / {divisor:.3g}"
     if theirs is None or theirs.seconds_median is None:
         return goal, value, None
     return goal, value, theirs.seconds_median * (target.fraction or 1.0)
@@ -120,8 +122,8 @@ def _stages(cells: Cells) -> str:
     for problem in PROBLEMS:
         found = [cells.get((problem.name, stage, "lmmformula")) for stage in STAGES]
         if any(found):
-            row = ["" if f is None else _cell(f, lambda r: _seconds(r.seconds_median or 0.0)) for f in found]
-            body.append([problem.name, *row])
+            shown = [_cell(f, lambda r: _seconds(r.seconds_median or 0.0)) for f in found]
+            body.append([problem.name, *shown])
     return _markdown(["problem", *STAGES], body)
 
 
@@ -147,12 +149,14 @@ def _preamble(folder: Path, rows: list[Row]) -> str:
     )
 
 
-LEGEND = """Median seconds of a whole call, from formula and frame to params, bse, theta, sigma and \
-objective, after one warm-up call. The answer was compared with the best known criterion first: no \
-mark, the same optimum (1e-6 + 1e-10 |f|); `~`, within 0.01; `!`, more than 0.01 above; `?`, below \
-the reference. MixedModels.jl's figures are those its authors published (version 5.8 in \
-development, 4 threads, **other hardware**), without derivatives / with an analytic gradient, \
-evaluations in parentheses."""
+LEGEND = """\
+Median seconds of a whole call, from formula and frame to params, bse, theta, sigma and objective,
+after one warm-up call. The answer was compared with the best known criterion first: no mark, the
+same optimum (1e-6 + 1e-10 |f|); `~`, within 0.01; `!`, more than 0.01 above; `?`, below it.
+MixedModels.jl's figures are those its authors published (version 5.8 in development, 4 threads,
+**other hardware**): seconds without derivatives / with an analytic gradient, evaluations in
+parentheses. glmm-lean is glmm without degrees of freedom and with lme4's standard errors, which is
+the work that the other calls do."""
 
 
 def tables(folder: Path) -> str:
@@ -161,7 +165,7 @@ def tables(folder: Path) -> str:
     cells = {row.key: row for row in rows}
 
     def seconds(row: Row) -> str:
-        return _seconds(row.seconds_median or 0.0)
+        return _seconds(row.seconds_median or 0.0) + MARKS.get(row.status, "")
 
     parts = [
         f"# Benchmark run: {folder.name}",

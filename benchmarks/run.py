@@ -6,6 +6,7 @@ Cells that a run already has are kept unless ``--force``, so a run can be interr
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 from collections.abc import Iterator
@@ -82,7 +83,7 @@ def judge(problem: Problem, criterion: str, objective: float) -> tuple[str, floa
     if reference is None:
         return "no reference", None
     gap, tolerance = objective - reference, problem.tolerance(criterion)
-    if not gap == gap:
+    if math.isnan(gap):
         return "failed", None
     if abs(gap) <= tolerance:
         return "ok", gap
@@ -91,7 +92,9 @@ def judge(problem: Problem, criterion: str, objective: float) -> tuple[str, floa
     return ("near" if gap <= NEAR else "above reference"), gap
 
 
-def _request(problem: Problem, stage: str, contender: Contender, options: Options) -> dict[str, Any]:
+def _request(
+    problem: Problem, stage: str, contender: Contender, options: Options
+) -> dict[str, Any]:
     request: dict[str, Any] = {
         "contender": contender.name,
         "problem": problem.name,

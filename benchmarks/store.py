@@ -90,9 +90,7 @@ def _text(name: str, value: Any) -> Any:
 
 def with_ratios(rows: list[Row]) -> list[Row]:
     """Fill ``ratio``: seconds divided by lmmformula's on the same problem and stage."""
-    ours = {
-        (r.problem, r.stage): r.seconds_median for r in rows if r.contender == "lmmformula"
-    }
+    ours = {(r.problem, r.stage): r.seconds_median for r in rows if r.contender == "lmmformula"}
 
     def ratio(row: Row) -> float | None:
         base = ours.get((row.problem, row.stage))

@@ -16,7 +16,7 @@ from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
 
-from lmmformula._arrays import FloatArray, IntArray
+from lmmformula._arrays import BoolArray, FloatArray, IntArray
 
 __all__ = ["STRUCTURES", "Diagonal", "Structure", "Unstructured", "semidefinite_cholesky"]
 
@@ -82,6 +82,11 @@ class Structure(ABC):
     @abstractmethod
     def n_phi(self) -> int:
         """Number of parameters that the optimizer moves (it may be larger, see ``effective``)."""
+
+    @property
+    def free_entries(self) -> BoolArray:
+        """Which entries of Sigma's upper triangle may differ from zero."""
+        return np.ones(len(self.multiplicity), dtype=np.bool_)
 
     @abstractmethod
     def start(self, size: float = 1.0) -> FloatArray:
@@ -197,7 +202,10 @@ class Unstructured(Structure):
 
     def snap(self, phi: FloatArray, gradient: FloatArray, tolerance: float) -> FloatArray:
         """Drop the small singular values whose direction the criterion does not want."""
-        left, size, right = np.linalg.svd(self.factor(phi))
+        factor = self.factor(phi)
+        if abs(np.linalg.det(factor)) > tolerance * float(phi @ phi) ** ((self.k - 1) / 2.0):
+            return phi  # the smallest singular value is above det / |Lambda|^(k-1)
+        left, size, right = np.linalg.svd(factor)
         wanted = np.einsum("ai,ab,bi->i", left, gradient, left) <= 0.0
         keep = (size > tolerance) | wanted
         if keep.all():
@@ -234,6 +242,11 @@ class Diagonal(Structure):
 
     name = "diag"
     invariance = "diagonal"
+
+    @property
+    def free_entries(self) -> BoolArray:
+        """Variances only."""
+        return np.asarray(self.multiplicity == 1.0)
 
     @property
     def n_theta(self) -> int:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 import lmmformula as lf
-
 from benchmarks.contenders.base import Answer, Plan
 from benchmarks.problems import Problem
 
@@ -44,9 +43,7 @@ class LmmFormula:
         notes = [] if status == "converged" else [status]
         if result.is_singular:
             notes.append("singular")
-        return Answer(
-            float(objective), int(optimum.n_evaluations), "criterion", "; ".join(notes)
-        )
+        return Answer(float(objective), int(optimum.n_evaluations), "criterion", "; ".join(notes))
 
 
 def _read(result: Any) -> tuple[Any, ...]:
@@ -58,7 +55,7 @@ def stage_seconds(
 ) -> dict[str, list[float]]:
     """Seconds of each stage of a call: the median of each stands for the engine or the front end.
 
-    ``evaluate`` is one criterion computation with its estimates at the optimum.
+    ``evaluate`` is one criterion computation with its estimates, at the optimum.
     """
     from lmmformula.design import materialize
     from lmmformula.engine import assemble, estimate
@@ -83,6 +80,6 @@ def stage_seconds(
             formula = timed("parse", lambda text=text: parse(text))
             design = timed("materialize", lambda f=formula, d=frame: materialize(f, d))
             system = timed("assemble", lambda m=design.matrices: assemble([m]))
-            optimum = timed("optimize", lambda s=system: minimize(s, reml=reml))
+            optimum, _ = timed("optimize", lambda s=system: minimize(s, reml))
             timed("evaluate", lambda s=system, o=optimum: estimate(s, o.theta, reml))
     return seconds

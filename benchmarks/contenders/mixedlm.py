@@ -42,9 +42,7 @@ class MixedLm:
         notes = [] if result.converged else ["not converged"]
         if result.at_boundary:
             notes.append("singular")
-        return Answer(
-            float(reading[-1]), int(result.function_evals), "criterion", "; ".join(notes)
-        )
+        return Answer(float(reading[-1]), int(result.function_evals), "criterion", "; ".join(notes))
 
 
 def _read(result: Any) -> tuple[Any, ...]:

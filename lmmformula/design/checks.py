@@ -17,9 +17,9 @@ from lmmformula.matrices import RandomBlock
 __all__ = ["Policy", "check_design", "check_finite", "check_scale", "check_weights", "object_to"]
 
 Policy: TypeAlias = Literal["raise", "warn", "ignore"]
-LARGEST = 1e140
-SMALLEST = 1e-140
-"""Squares and sums of squares of numbers between these neither overflow nor vanish."""
+LARGEST = 1e100
+SMALLEST = 1e-100
+"""Squares of numbers between these, and weighted ones too, neither overflow nor vanish."""
 
 
 def object_to(policy: Policy, message: str, **parts: Any) -> None:

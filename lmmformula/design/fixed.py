@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmmformula._arrays import FloatArray, frozen
-from lmmformula.design.checks import check_finite, check_scale
+from lmmformula.design.checks import LARGEST, SMALLEST, check_finite, check_scale
 from lmmformula.design.encode import ColumnKey, Encoding, Variable, fill, plan
 from lmmformula.design.notify import notify
 from lmmformula.design.rank import RankSplit, split_by_rank
@@ -20,8 +20,8 @@ from lmmformula.errors import RankWarning
 
 __all__ = ["FixedPart", "check_columns", "fixed_part"]
 
-LARGEST_SQUARE = 1e300
-SMALLEST_SQUARE = 1e-290
+LARGEST_SQUARE = LARGEST**2
+SMALLEST_SQUARE = SMALLEST**2
 SHOWN_REASONS = 6
 
 

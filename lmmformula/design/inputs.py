@@ -51,6 +51,10 @@ class Inputs:
         Prior weights.
     subset : ndarray of bool, shape (n,), or None
         Rows asked for.
+    weights_name, offset_name : str or None
+        What the arguments named, if they named a column.
+    has_array_offset : bool
+        An offset was given as an array.
     """
 
     response: Numbers
@@ -61,6 +65,9 @@ class Inputs:
     offsets: dict[str, FloatArray]
     weights: FloatArray | None
     subset: BoolArray | None
+    weights_name: str | None
+    offset_name: str | None
+    has_array_offset: bool
 
     def label(self, name: str) -> str:
         """Return what columns call an expression."""
@@ -117,6 +124,9 @@ def gather(
         offsets=offsets,
         weights=None if weights is None else _argument(weights, "weights", evaluator),
         subset=None if subset is None else _subset(subset, evaluator),
+        weights_name=weights if isinstance(weights, str) else None,
+        offset_name=offset if isinstance(offset, str) else None,
+        has_array_offset=offset is not None and not isinstance(offset, str),
     )
 
 

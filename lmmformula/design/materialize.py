@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import pairwise
 from typing import Any, get_args
 
 import numpy as np
@@ -21,9 +20,9 @@ from lmmformula.design.columns import Numbers
 from lmmformula.design.contrasts import resolve_contrasts
 from lmmformula.design.encode import Variable, prepare
 from lmmformula.design.evaluate import Evaluator
-from lmmformula.design.fixed import fixed_part
+from lmmformula.design.fixed import FixedPart, fixed_part
 from lmmformula.design.inputs import Inputs, gather
-from lmmformula.design.random import random_blocks
+from lmmformula.design.random import random_part
 from lmmformula.design.rows import Missing, RowChoice, choose_rows
 from lmmformula.design.sources import Source, listed, open_source
 from lmmformula.design.spec import Design, DesignSpec, FixedTerm, RandomSpec
@@ -83,18 +82,11 @@ def materialize(
     _check_option("missing", missing, get_args(Missing))
     _check_option("checks", checks, get_args(Policy))
     coded = resolve_contrasts(contrasts)
-    source = open_source(data)
-    if not source.n_rows:
-        raise DataError(
-            "the data have no rows.",
-            got=f"columns {listed(source.names)}" if source.names else "no columns either",
-            suggestion="check how the data were read or filtered",
-        )
+    source = _opened(data)
     if formula.wildcard:
         beside = {name for name in (weights, offset) if isinstance(name, str)}
         formula = expand_wildcard(formula, [name for name in source.names if name not in beside])
-    state: dict[str, Any] = {}
-    evaluator = Evaluator(source, state)
+    evaluator = Evaluator(source, {})
     inputs = gather(formula, evaluator, weights=weights, offset=offset, subset=subset)
     _check_contrasts(coded, inputs)
     rows = choose_rows(
@@ -108,31 +100,23 @@ def materialize(
         name: prepare(value.take(rows.used), coded, inputs.label(name))
         for name, value in inputs.values.items()
     }
-    return _build(formula, source, inputs, rows, variables, state, checks, weights, offset)
+    return _build(formula, evaluator, inputs, rows, variables, checks)
 
 
 def _build(
     formula: MixedFormula,
-    source: Source,
+    evaluator: Evaluator,
     inputs: Inputs,
     rows: RowChoice,
     variables: dict[str, Variable],
-    state: dict[str, Any],
     checks: Policy,
-    weights: Any,
-    offset: Any,
 ) -> Design:
     y = _response(inputs.response, rows.used)
-    n = len(y)
     prior = None if inputs.weights is None else _taken(inputs.weights, rows.used)
     if prior is not None:
         check_weights(prior, rows.used)
-    fixed = fixed_part(inputs.fixed, variables, n, rows.used)
-    blocks, encodings, codings = random_blocks(
-        formula.random, inputs, variables, fixed, rows.used, n
-    )
-    order = _lme4_order([block.n_levels for block in blocks])
-    blocks = tuple(blocks[i] for i in order)
+    fixed = fixed_part(inputs.fixed, variables, len(y), rows.used)
+    blocks, random = random_part(formula.random, inputs, variables, fixed, rows.used)
     check_design(y, fixed.X.shape[1], blocks, inputs.response.name, checks, len(rows.dropped))
     matrices = ModelMatrices(
         y=frozen(y),
@@ -141,36 +125,55 @@ def _build(
         random=blocks,
         weights=None if prior is None else frozen(prior),
         offset=_total_offset(inputs, rows.used),
-        rows=_positions(rows.used, n),
+        rows=_positions(rows.used, len(y)),
     )
-    random = tuple(
-        RandomSpec(formula.random[i], inputs.random[i], encodings[i], codings[i]) for i in order
-    )
-    spec = DesignSpec(
+    return Design(matrices, _spec(formula, evaluator, inputs, rows, variables, fixed, random))
+
+
+def _spec(
+    formula: MixedFormula,
+    evaluator: Evaluator,
+    inputs: Inputs,
+    rows: RowChoice,
+    variables: Mapping[str, Variable],
+    fixed: FixedPart,
+    random: tuple[RandomSpec, ...],
+) -> DesignSpec:
+    source = evaluator.source
+    atom = formula.response_atom
+    return DesignSpec(
         formula=formula,
-        response_name=formula.response_atom.label
-        if formula.response_atom is not None
-        else formula.response,
+        response_name=formula.response if atom is None else atom.label,
         index=source.index if rows.used is None else source.index[rows.used],
         n_rows_data=source.n_rows,
         dropped_columns=fixed.dropped,
         dropped_rows=rows.dropped,
-        fixed_terms=tuple(FixedTerm(label, at) for label, at in fixed.encoding.terms),
+        fixed_terms=_fixed_terms(inputs, variables, fixed),
         factors=_fixed_factors(inputs, variables),
-        weights_name=weights if isinstance(weights, str) else None,
-        offset_name=offset if isinstance(offset, str) else None,
-        has_array_offset=offset is not None and not isinstance(offset, str),
+        weights_name=inputs.weights_name,
+        offset_name=inputs.offset_name,
+        has_array_offset=inputs.has_array_offset,
         encoding=fixed.encoding,
         part=inputs.fixed,
         random=random,
         variables={name: item.factor for name, item in variables.items()},
-        state=state,
+        state=evaluator.state,
     )
-    return Design(matrices, spec)
+
+
+def _opened(data: Any) -> Source:
+    source = open_source(data)
+    if source.n_rows:
+        return source
+    raise DataError(
+        "the data have no rows.",
+        got=f"columns {listed(source.names)}" if source.names else "no columns either",
+        suggestion="check how the data were read or filtered",
+    )
 
 
 def _check_option(name: str, value: Any, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
+    if not isinstance(value, str) or value not in allowed:
         raise OptionError(
             f"`{name}` must be one of {', '.join(map(repr, allowed))}.",
             got=repr(value),
@@ -229,11 +232,16 @@ def _positions(used: NDArray[Any] | None, n: int) -> NDArray[Any]:
     return np.arange(n, dtype=np.int32 if n < 2**31 else np.int64)
 
 
-def _lme4_order(n_levels: list[int]) -> list[int]:
-    """Terms by decreasing number of levels, where the order must change at all."""
-    if all(a >= b for a, b in pairwise(n_levels)):
-        return list(range(len(n_levels)))
-    return [int(i) for i in np.argsort(n_levels, kind="stable")[::-1]]
+def _fixed_terms(
+    inputs: Inputs, variables: Mapping[str, Variable], fixed: FixedPart
+) -> tuple[FixedTerm, ...]:
+    names = [tuple(variables[name].label for name in term.factors) for term in inputs.fixed.terms]
+    if inputs.fixed.intercept:
+        names.insert(0, ())
+    return tuple(
+        FixedTerm(label, columns, parts)
+        for (label, columns), parts in zip(fixed.encoding.terms, names, strict=True)
+    )
 
 
 def _fixed_factors(inputs: Inputs, variables: Mapping[str, Variable]) -> dict[str, tuple[str, ...]]:

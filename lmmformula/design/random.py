@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,25 +12,25 @@ from numpy.typing import NDArray
 from lmmformula._arrays import FloatArray, frozen
 from lmmformula.design.encode import ColumnKey, Encoding, Variable, fill, plan
 from lmmformula.design.fixed import FixedPart, check_columns
-from lmmformula.design.grouping import GroupCoding, Grouping, grouping
+from lmmformula.design.grouping import Grouping, grouping
 from lmmformula.design.inputs import Inputs
 from lmmformula.design.notify import notify
+from lmmformula.design.spec import RandomSpec
 from lmmformula.errors import DesignError, FormulaWarning
 from lmmformula.formula.terms import RandomTerm
 from lmmformula.matrices import RandomBlock
 
-__all__ = ["random_blocks"]
+__all__ = ["random_part"]
 
 
-def random_blocks(
+def random_part(
     terms: Sequence[RandomTerm],
     inputs: Inputs,
     variables: Mapping[str, Variable],
     fixed: FixedPart,
     used: NDArray[Any] | None,
-    n_rows: int,
-) -> tuple[tuple[RandomBlock, ...], list[Encoding], list[GroupCoding]]:
-    """Build the blocks in the order of the formula.
+) -> tuple[tuple[RandomBlock, ...], tuple[RandomSpec, ...]]:
+    """Build the blocks in lme4's order, and what replays them.
 
     Parameters
     ----------
@@ -43,32 +44,23 @@ def random_blocks(
         X, whose memory serves effects that are columns of it.
     used : ndarray of int or None
         Positions of the rows used; None for all.
-    n_rows : int
-        Number of rows used.
     """
-    made: dict[tuple[ColumnKey, ...], FloatArray] = {}
+    columns: dict[tuple[ColumnKey, ...], FloatArray] = {fixed.encoding.keys: fixed.X}
     groupings: dict[tuple[str, ...], Grouping] = {}
-    encodings: list[Encoding] = []
     blocks: list[RandomBlock] = []
+    specs: list[RandomSpec] = []
     for term, part in zip(terms, inputs.random, strict=True):
         encoding = plan(part, variables)
         _check_effects(term, encoding, variables)
         if term.grouping not in groupings:
             values = [inputs.groups[name].take(used) for name in term.grouping]
             groupings[term.grouping] = grouping(term.grouping, values, term.text)
+        if encoding.keys not in columns:
+            columns[encoding.keys] = _columns(encoding, variables, fixed, used)
         shared = groupings[term.grouping]
-        z = made.get(encoding.keys)
-        if z is None:
-            z = _shared_columns(encoding, fixed)
-        if z is None:
-            z = frozen(fill(encoding.keys, variables, n_rows))
-            with np.errstate(all="ignore"):
-                squares = np.einsum("ij,ij->j", z, z)
-            check_columns(z, squares, encoding, variables, used)
-        made[encoding.keys] = z
         blocks.append(
             RandomBlock(
-                z=z,
+                z=columns[encoding.keys],
                 codes=shared.codes,
                 levels=shared.coding.levels,
                 effect_names=encoding.names,
@@ -77,14 +69,37 @@ def random_blocks(
                 text=term.text,
             )
         )
-        encodings.append(encoding)
-    return tuple(blocks), encodings, [groupings[term.grouping].coding for term in terms]
+        specs.append(RandomSpec(term, part, encoding, shared.coding))
+    order = _lme4_order([block.n_levels for block in blocks])
+    return tuple(blocks[i] for i in order), tuple(specs[i] for i in order)
+
+
+def _lme4_order(n_levels: list[int]) -> list[int]:
+    """Terms by decreasing number of levels, where the order must change at all."""
+    if all(a >= b for a, b in pairwise(n_levels)):
+        return list(range(len(n_levels)))
+    return [int(i) for i in np.argsort(n_levels, kind="stable")[::-1]]
+
+
+def _columns(
+    encoding: Encoding,
+    variables: Mapping[str, Variable],
+    fixed: FixedPart,
+    used: NDArray[Any] | None,
+) -> FloatArray:
+    """Return effects as columns of X where possible, otherwise as a new array."""
+    shared = _shared_columns(encoding, fixed)
+    if shared is not None:
+        return shared
+    z = fill(encoding.keys, variables, len(fixed.X))
+    with np.errstate(all="ignore"):
+        squares = np.einsum("ij,ij->j", z, z)
+    check_columns(z, squares, encoding, variables, used)
+    return frozen(z)
 
 
 def _shared_columns(encoding: Encoding, fixed: FixedPart) -> FloatArray | None:
-    """Return X itself or evenly spaced columns of it, if these are the effects' columns."""
-    if encoding.keys == fixed.encoding.keys:
-        return fixed.X
+    """Return evenly spaced columns of X, if these are the effects' columns."""
     at = {key: j for j, key in enumerate(fixed.encoding.keys)}
     positions = [at.get(key, -1) for key in encoding.keys]
     if min(positions, default=-1) < 0:

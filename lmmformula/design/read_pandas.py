@@ -84,12 +84,15 @@ def _read_extension(name: str, series: pd.Series[Any]) -> Numbers | Categories:
 def factorized(name: str, values: Any) -> Categories:
     """Turn labels into codes with sorted levels (R's ``factor()``)."""
     codes, uniques = pd.factorize(values, use_na_sentinel=True)
-    levels = np.asarray(uniques, dtype=object)
-    order = np.argsort(levels, kind="stable")
+    levels = np.asarray(uniques, dtype=object).tolist()
+    try:
+        order = sorted(range(len(levels)), key=levels.__getitem__)
+    except TypeError as error:
+        raise unusable(name, "object (mixed)", pd.Series(levels, dtype=object)) from error
     rank = np.empty(len(levels) + 1, dtype=np.int32)
     rank[order] = np.arange(len(levels), dtype=np.int32)
     rank[-1] = -1
-    return Categories(name, rank[codes], levels[order].tolist())
+    return Categories(name, rank[codes], [levels[i] for i in order])
 
 
 def numbers_from_objects(name: str, series: pd.Series[Any]) -> Numbers | Categories:

@@ -104,21 +104,13 @@ def _tell(
             suggestion="leave out or fill the columns named",
             **facts,
         )
+    n = f"{len(dropped)} of {n_rows} rows"
     if missing == "raise":
-        raise DataError(
-            f"{len(dropped)} of {n_rows} rows have missing values.",
-            got=got,
-            suggestion="`missing='drop'` leaves them out; or fill them before fitting",
-            **facts,
-        )
-    notify(
-        DroppedRowsWarning(
-            f"{len(dropped)} of {n_rows} rows were left out because values are missing.",
-            got=got,
-            suggestion="`missing='raise'` to refuse instead; drop or fill them in the data",
-            **facts,
-        )
-    )
+        remedy = "`missing='drop'` leaves them out; or fill them before fitting"
+        raise DataError(f"{n} have missing values.", got=got, suggestion=remedy, **facts)
+    remedy = "`missing='raise'` to refuse instead; drop or fill them in the data"
+    message = f"{n} were left out because values are missing."
+    notify(DroppedRowsWarning(message, got=got, suggestion=remedy, **facts))
 
 
 def positions(rows: NDArray[Any]) -> str:

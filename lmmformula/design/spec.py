@@ -29,10 +29,13 @@ class FixedTerm:
         ``Intercept``, ``Days``, ``recipe:temperature``.
     columns : tuple of int
         Positions in X; empty when all its columns were dropped.
+    variables : tuple of str
+        What interacts in it, by label; empty for the intercept.
     """
 
     label: str
     columns: tuple[int, ...]
+    variables: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -56,26 +56,17 @@ class WorkingBasis:
 def learn_basis(matrices: ModelMatrices) -> WorkingBasis:
     """Choose the working basis from (a systematic sample of) the rows of one chunk."""
     step = max(1, matrices.n_obs // SAMPLE_ROWS)
-    root = None if matrices.weights is None else np.sqrt(matrices.weights[::step])
-
-    def rows(columns: FloatArray) -> FloatArray:
-        sample = columns[::step]
-        return sample if root is None else sample * (root[:, None] if sample.ndim == 2 else root)
-
-    X = rows(matrices.X)
-    fixed = _inverse_factor(X, orthonormal=True)
+    fixed = _inverse_factor(_weighted(matrices.X, matrices, step), orthonormal=True)
     if fixed is None and step > 1:  # the sample missed a rare column
-        step, root = 1, None if matrices.weights is None else np.sqrt(matrices.weights)
-        X = rows(matrices.X)
-        fixed = _inverse_factor(X, orthonormal=True)
+        step = 1
+        fixed = _inverse_factor(_weighted(matrices.X, matrices, step), orthonormal=True)
     if fixed is None:
-        fixed = _inverse_factor(X, orthonormal=False)
+        fixed = _inverse_factor(_weighted(matrices.X, matrices, step), orthonormal=False)
     assert fixed is not None
-    y = rows(matrices.working_response)
-    working = X @ fixed
+    working = _weighted(matrices.X, matrices, step) @ fixed
+    y = _weighted(matrices.working_response[:, None], matrices, step)[:, 0]
     coefficients = np.linalg.lstsq(working, y, rcond=None)[0] if matrices.p else np.zeros(0)
-    residual = y - working @ coefficients
-    scale = _root_mean_square(residual)
+    scale = _root_mean_square(y - working @ coefficients)
     if scale <= EXACT_FIT * _root_mean_square(y):
         raise DesignError(
             "the fixed effects reproduce the response exactly, so no residual variance is left to "
@@ -84,18 +75,31 @@ def learn_basis(matrices: ModelMatrices) -> WorkingBasis:
             suggestion="check that the response is not among the predictors, nor rounded to a "
             "function of them",
         )
-    random = []
-    for block in matrices.random:
-        linear = STRUCTURES[block.structure].invariance == "linear"
-        z = rows(block.z)
-        transform = _inverse_factor(z, orthonormal=linear)
-        if transform is None:
-            transform = _inverse_factor(z, orthonormal=False)
-        assert transform is not None
-        if STRUCTURES[block.structure].invariance == "scalar":
-            transform = np.eye(block.n_effects) * np.exp(np.mean(np.log(np.diag(transform))))
-        random.append(transform)
-    return WorkingBasis(fixed, fixed @ coefficients, scale, tuple(random))
+    random = tuple(
+        _term_basis(_weighted(block.z, matrices, step), STRUCTURES[block.structure].invariance)
+        for block in matrices.random
+    )
+    return WorkingBasis(fixed, fixed @ coefficients, scale, random)
+
+
+def _weighted(columns: FloatArray, matrices: ModelMatrices, step: int) -> FloatArray:
+    """Every ``step``-th row, times the square root of its weight."""
+    sample = columns[::step]
+    if matrices.weights is None:
+        return sample
+    return np.asarray(sample * np.sqrt(matrices.weights[::step])[:, None])
+
+
+def _term_basis(z: FloatArray, invariance: str) -> FloatArray:
+    """Transform of one term's effects that its covariance structure permits."""
+    transform = _inverse_factor(z, orthonormal=invariance == "linear")
+    if transform is None:
+        transform = _inverse_factor(z, orthonormal=False)
+    assert transform is not None
+    if invariance == "scalar":
+        size = np.exp(np.mean(np.log(np.diag(transform))))
+        return np.asarray(size * np.eye(len(transform)))
+    return transform
 
 
 def _root_mean_square(values: FloatArray) -> float:

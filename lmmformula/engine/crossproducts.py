@@ -16,7 +16,7 @@ from lmmformula.matrices import ModelMatrices
 
 __all__ = ["CrossProducts", "PairBlocks", "accumulate", "response_products"]
 
-ROWS_PER_BLOCK = 1 << 16
+ROWS_PER_BLOCK = 1 << 17
 DENSE_PAIRS_PER_ROW = 4
 
 
@@ -85,10 +85,11 @@ def accumulate(
     for rows in _blocks(matrices, layouts, basis):
         total.xy += rows.xy.T @ rows.xy
         for f, layout in enumerate(layouts):
-            joined = rows.xy if rows.z[f] is rows.xy else np.hstack([rows.z[f], rows.xy])
+            shared = rows.z[f].base is rows.xy
+            joined = rows.xy if shared else np.hstack([rows.z[f], rows.xy])
             sums = _sums_by_level(rows.z[f], rows.codes[f], joined, layout.n_levels)
             total.gram[f] += sums[:, : layout.k]
-            total.fixed[f] += sums[:, layout.k :]
+            total.fixed[f] += sums if shared else sums[:, layout.k :]
             for g in range(f + 1, len(layouts)):
                 block = _pair_sums(rows, f, g, layouts)
                 found.setdefault((f, g), []).append(block)
@@ -150,16 +151,27 @@ def _blocks(
         if matrices.weights is not None:
             root = np.sqrt(matrices.weights[piece])[:, None]
             xy *= root
-        z, codes = [], []
-        for layout in layouts:
-            columns = [
-                matrices.random[term.index].z[piece] @ basis.random[term.index]
-                for term in layout.terms
-            ]
-            effects = columns[0] if len(columns) == 1 else np.hstack(columns)
-            z.append(effects if root is None else effects * root)
-            codes.append(matrices.random[layout.terms[0].index].codes[piece])
+        z = [_effects(matrices, layout, basis, piece, root, xy) for layout in layouts]
+        codes = [matrices.random[layout.terms[0].index].codes[piece] for layout in layouts]
         yield _Rows(z, codes, xy)
+
+
+def _effects(
+    matrices: ModelMatrices,
+    layout: FactorLayout,
+    basis: WorkingBasis,
+    piece: slice,
+    root: FloatArray | None,
+    xy: FloatArray,
+) -> FloatArray:
+    """Effects of one factor, (n, k); a view of ``xy`` where they are the fixed effects' columns."""
+    blocks = [matrices.random[term.index] for term in layout.terms]
+    bases = [basis.random[term.index] for term in layout.terms]
+    if len(blocks) == 1 and blocks[0].z is matrices.X and np.array_equal(bases[0], basis.fixed):
+        return xy[:, :-1]
+    columns = [block.z[piece] @ transform for block, transform in zip(blocks, bases, strict=True)]
+    effects = columns[0] if len(columns) == 1 else np.hstack(columns)
+    return effects if root is None else effects * root
 
 
 def _sums_by_level(

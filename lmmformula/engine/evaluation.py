@@ -24,6 +24,7 @@ from scipy.linalg import lapack
 
 from lmmformula._arrays import FloatArray
 from lmmformula.engine.kernels import (
+    block_diagonals,
     block_product,
     cholesky,
     forward_solve,
@@ -75,10 +76,9 @@ class Evaluation:
         system, Lambda = self.system, self.Lambda
         k = Lambda.shape[0]
         D = sandwich(Lambda, system.gram)
-        index = np.arange(k)
-        D[index, index] += 1.0
+        block_diagonals(D)[...] += 1.0
         factor = cholesky(D)
-        self.logdet_H = 2.0 * float(np.log(factor[index, index]).sum())
+        self.logdet_H = 2.0 * float(np.log(block_diagonals(factor)).sum())
         right = np.broadcast_to(Lambda.T[:, :, None], factor.shape)
         self.K = forward_solve(factor, right)
         rows = block_product(self.K, system.first_xy)
@@ -137,8 +137,7 @@ class Evaluation:
     def E(self) -> FloatArray:
         """I - A N of the first factor, (k, k, J)."""
         E = -block_product(self.system.gram, self.N)
-        index = np.arange(E.shape[0])
-        E[index, index] += 1.0
+        block_diagonals(E)[...] += 1.0
         return E
 
     @cached_property
@@ -213,8 +212,7 @@ class Evaluation:
             explained += block_product(block_product(self.E, V), self.E.transpose(1, 0, 2))
         if self.reml and self.system.p:
             F = self.first_X
-            PhiF = np.einsum("pr,arj->apj", self.Phi, F)
-            explained += np.einsum("apj,bpj->abj", PhiF, F)
+            explained += block_product(np.matmul(self.Phi, F), F.transpose(1, 0, 2))
         return symmetrized(explained)
 
     @cached_property
@@ -272,35 +270,63 @@ class Evaluation:
         With ``residual_blocks`` this is the whole second derivative of s; it costs T more
         right-hand sides and no factorization.
         """
-        system, p = self.system, self.system.p
-        directions = system.first.directions
-        w = np.einsum("tab,bj->atj", directions, self.first_residual)
-        Gw = block_product(self.G0, w)
-        n_first = len(directions)
-        flat = w.transpose(1, 0, 2).reshape(n_first, -1)
-        VV = flat @ Gw.transpose(1, 0, 2).reshape(n_first, -1).T
-        Ew = block_product(self.E.transpose(1, 0, 2), w)
-        V_x = np.matmul(system.first_xy[:, :p], Ew.transpose(0, 2, 1)).sum(axis=0)
-        if self.tail is not None:
-            V_c = system.cross.transpose_times(Ew)
-            W = self._tail_directions()
-            AW = self.tail.apply(self.tail.A, W)
-            mixed = V_c.T @ W
-            VV = np.block([[VV, mixed], [mixed.T, W.T @ AW]])
-            V_x = np.hstack([V_x, self.tail_xy[:, :p].T @ W])
+        first = np.einsum("tab,bj->atj", self.system.first.directions, self.first_residual)
+        products, V_x = self.quadratic(first, self._tail_working())
+        return products - V_x.T @ self.Phi @ V_x
+
+    def quadratic(
+        self, first: FloatArray, tail: FloatArray | None
+    ) -> tuple[FloatArray, FloatArray]:
+        """W'Z'H^-1Z W and X'H^-1Z W for columns W of random effects.
+
+        Parameters
+        ----------
+        first : ndarray, shape (k, c, J)
+            Columns that are zero outside the first factor.
+        tail : ndarray, shape (q_tail, d), or None
+            Columns that are zero in the first factor.
+
+        Returns
+        -------
+        ndarray, shape (c + d, c + d), and ndarray, shape (p, c + d)
+        """
+        system, p, n_first = self.system, self.system.p, first.shape[1]
+        flat = first.transpose(1, 0, 2).reshape(n_first, -1)
+        G0W = block_product(self.G0, first).transpose(1, 0, 2).reshape(n_first, -1)
+        products = flat @ G0W.T
+        EW = block_product(self.E.transpose(1, 0, 2), first)
+        V_x = np.matmul(system.first_xy[:, :p], EW.transpose(0, 2, 1)).sum(axis=0)
+        if self.tail is not None and tail is not None:
+            V_c = system.cross.transpose_times(EW)
+            AW = self.tail.apply(self.tail.A, tail)
+            mixed = V_c.T @ tail
+            products = np.block([[products, mixed], [mixed.T, tail.T @ AW]])
+            V_x = np.hstack([V_x, self.tail_xy[:, :p].T @ tail])
             V_c = np.hstack([V_c, AW])
             NV = self.tail.apply(self.tail.N, V_c)
-            VV -= V_c.T @ NV
+            products -= V_c.T @ NV
             V_x -= self.tail_xy[:, :p].T @ NV
-        return VV - V_x.T @ self.Phi @ V_x
+        return products, V_x
 
-    def _tail_directions(self) -> FloatArray:
-        """Working vectors D_i Z'r of the tail's directions, (q_tail, T_tail)."""
-        columns = []
-        for f, layout in enumerate(self.system.tail.factors):
-            w = np.einsum("tab,jb->jat", layout.directions, self.of_factor(self.tail_residual, f))
-            block = np.zeros((self.system.tail.n_columns, w.shape[2]))
-            start = self.system.tail.starts[f]
-            block[start : start + layout.n_columns] = w.reshape(layout.n_columns, -1)
-            columns.append(block)
-        return np.hstack(columns)
+    def _tail_working(self) -> FloatArray | None:
+        """Columns D_i Z'r of the tail's directions, (q_tail, T_tail)."""
+        if self.tail is None:
+            return None
+        return self.tail_columns(
+            [
+                np.einsum("tab,jb->jat", layout.directions, self.of_factor(self.tail_residual, f))
+                for f, layout in enumerate(self.system.tail.factors)
+            ]
+        )
+
+    def tail_columns(self, per_factor: list[FloatArray]) -> FloatArray:
+        """Columns of the tail from each factor's own (J, k, c), side by side."""
+        tail = self.system.tail
+        columns = np.zeros((tail.n_columns, sum(part.shape[2] for part in per_factor)))
+        position = 0
+        for layout, start, part in zip(tail.factors, tail.starts, per_factor, strict=True):
+            width = part.shape[2]
+            rows = part.reshape(layout.n_columns, width)
+            columns[start : start + layout.n_columns, position : position + width] = rows
+            position += width
+        return columns

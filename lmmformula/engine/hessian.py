@@ -20,30 +20,30 @@ from lmmformula.engine.layout import TailLayout
 from lmmformula.engine.system import BlockedSystem
 from lmmformula.engine.tail import Blocks
 
-__all__ = ["average_information", "exact_hessian"]
+__all__ = ["average_information", "exact_hessian", "in_model_order", "residual_forms", "traces"]
 
 
 def average_information(evaluation: Evaluation) -> FloatArray:
     """Average information in the terms' covariance entries, (T, T), model order."""
     scale = evaluation.nu / evaluation.pwrss
-    c = _residual_forms(evaluation)
+    c = residual_forms(evaluation)
     products = scale * evaluation.working_products - (scale / evaluation.pwrss) * np.outer(c, c)
-    return _in_model_order(evaluation.system, products)
+    return in_model_order(evaluation.system, products)
 
 
 def exact_hessian(evaluation: Evaluation) -> FloatArray:
     """Exact Hessian in the terms' covariance entries, (T, T), model order."""
     scale = evaluation.nu / evaluation.pwrss
-    c = _residual_forms(evaluation)
+    c = residual_forms(evaluation)
     products = (
         2.0 * scale * evaluation.working_products
         - (scale / evaluation.pwrss) * np.outer(c, c)
-        - _traces(evaluation)
+        - traces(evaluation)
     )
-    return _in_model_order(evaluation.system, products)
+    return in_model_order(evaluation.system, products)
 
 
-def _residual_forms(evaluation: Evaluation) -> FloatArray:
+def residual_forms(evaluation: Evaluation) -> FloatArray:
     """r'H_i r for every direction, by factor."""
     blocks = evaluation.residual_blocks
     return np.concatenate(
@@ -55,13 +55,13 @@ def _residual_forms(evaluation: Evaluation) -> FloatArray:
     )
 
 
-def _in_model_order(system: BlockedSystem, matrix: FloatArray) -> FloatArray:
+def in_model_order(system: BlockedSystem, matrix: FloatArray) -> FloatArray:
     """Reorder rows and columns from elimination order to the model's order of terms."""
     order = system.entry_order
     return matrix if order is None else matrix[np.ix_(order, order)]
 
 
-def _traces(evaluation: Evaluation) -> FloatArray:
+def traces(evaluation: Evaluation) -> FloatArray:
     """tr(P H_i P H_j) for all pairs of directions, by factor."""
     first = _first_traces(evaluation)
     if evaluation.tail is None:

@@ -10,7 +10,14 @@ import numpy as np
 
 from lmmformula._arrays import FloatArray
 
-__all__ = ["block_product", "cholesky", "forward_solve", "sandwich", "symmetrized"]
+__all__ = [
+    "block_diagonals",
+    "block_product",
+    "cholesky",
+    "forward_solve",
+    "sandwich",
+    "symmetrized",
+]
 
 
 def sandwich(factor: FloatArray, blocks: FloatArray) -> FloatArray:
@@ -20,6 +27,12 @@ def sandwich(factor: FloatArray, blocks: FloatArray) -> FloatArray:
         return blocks * (factor[0, 0] * factor[0, 0])
     left = (factor.T @ blocks.reshape(k, -1)).reshape(blocks.shape)
     return np.matmul(factor.T, left)
+
+
+def block_diagonals(blocks: FloatArray) -> FloatArray:
+    """View of the diagonals of C-ordered blocks, shape (k, J)."""
+    k = blocks.shape[0]
+    return blocks.reshape(k * k, blocks.shape[2])[:: k + 1]
 
 
 def block_product(left: FloatArray, right: FloatArray) -> FloatArray:

@@ -43,6 +43,11 @@ class Point:
     def _jacobian(self) -> list[FloatArray]:
         return [term.structure.jacobian(part) for term, part in self.objective.parts(self.phi)]
 
+    @property
+    def jacobian(self) -> FloatArray:
+        """Derivative of the terms' covariance entries in phi, (T, n_phi)."""
+        return _block_diagonal(self._jacobian)
+
     @cached_property
     def gradient(self) -> FloatArray:
         """df/dphi, shape (n_phi,)."""
@@ -60,7 +65,7 @@ class Point:
         """Second derivatives (exact) or the average information, (n_phi, n_phi)."""
         with self.objective.threads():
             entries = (exact_hessian if exact else average_information)(self.evaluation)
-        jacobian = _block_diagonal(self._jacobian)
+        jacobian = self.jacobian
         curvature = _block_diagonal(
             [
                 term.structure.curvature(part, block)
@@ -116,7 +121,7 @@ class Objective:
         ]
         self.n_phi = int(ends[-1])
         self.hessian_is_cheap = system.hessian_is_cheap
-        self.rounding = 1e-15 * system.n_obs
+        self.rounding = 2e-16 * system.n_obs
 
     def threads(self) -> AbstractContextManager[Any]:
         """Context that keeps BLAS pools from fighting over the cores."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,7 +99,7 @@ class _NewtonRun:
                         return self._solution(point, spectrum, OptimumStatus.SADDLE)
                     point, exact = moved, False
                     continue
-            if float(np.abs(point.phi).max()) > LARGEST:
+            if np.abs(point.phi).max() > LARGEST:
                 return self._solution(point, spectrum, OptimumStatus.UNBOUNDED)
             if self.objective.n_evaluations >= settings.max_evaluations:
                 return self._solution(point, spectrum, OptimumStatus.MAX_EVALUATIONS)
@@ -132,8 +133,8 @@ class _NewtonRun:
         while self.objective.n_evaluations < self.settings.max_evaluations:
             step = spectrum.step(self.radius)
             trial = point.snapped(point.phi + step, self.snap)
-            length = float(np.linalg.norm(trial - point.phi))
-            if length <= 1e-14 * (1.0 + float(np.linalg.norm(point.phi))):
+            length = math.dist(trial, point.phi)
+            if length <= 1e-14 * (1.0 + math.hypot(*point.phi)):
                 return None, rejected
             kind = "exact" if spectrum.exact else "average"
             moved = self.recorder.evaluate(trial, length, kind, point.value + noise)
@@ -141,7 +142,7 @@ class _NewtonRun:
             if np.isfinite(moved.value) and moved.value <= point.value + noise:
                 if point.value - moved.value > 0.5 * promised and length > 0.8 * self.radius:
                     self.radius *= 3.0
-                self.radius = max(self.radius, 0.5 * float(np.linalg.norm(moved.phi)))
+                self.radius = max(self.radius, 0.5 * math.hypot(*moved.phi))
                 return moved, rejected
             rejected = True
             self.radius = 0.3 * length
@@ -171,5 +172,5 @@ class _NewtonRun:
         if status is None:
             flat = spectrum.is_flat
             status = OptimumStatus.NOT_IDENTIFIED if flat else OptimumStatus.CONVERGED
-        norm = float(np.linalg.norm(point.gradient))
+        norm = math.hypot(*point.gradient)
         return Solution(point, status, norm, spectrum.smallest, tuple(self.recorder.steps))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -51,8 +52,8 @@ _MESSAGES = {
     "direction",
     OptimumStatus.STALLED: "no step lowers the criterion any more, yet its gradient has not "
     "vanished",
-    OptimumStatus.UNBOUNDED: "the residual variance goes to zero beside the random effects, and the "
-    "criterion falls without end",
+    OptimumStatus.UNBOUNDED: "the residual variance goes to zero beside the random effects, "
+    "and the criterion falls without end",
     OptimumStatus.MAX_EVALUATIONS: "the limit of evaluations was reached first",
     OptimumStatus.FIXED: "theta was given; nothing was optimized",
 }
@@ -189,7 +190,7 @@ class Recorder:
         """Compute the criterion; a value above ``below`` is recorded as rejected."""
         point = self.objective.evaluate(phi)
         accepted = np.isfinite(point.value) and point.value <= below
-        norm = float(np.linalg.norm(point.gradient)) if accepted else np.nan
+        norm = math.sqrt(point.gradient @ point.gradient) if accepted else np.nan
         if not accepted:
             kind += ", rejected"
         step = Step(self.objective.n_evaluations, float(point.value), norm, length, kind)

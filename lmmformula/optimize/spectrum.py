@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,7 @@ class Spectrum:
         """|Newton| step, shortened to the radius by a shift of the eigenvalues."""
         shift, step = 0.0, -self.gradient / self.curvature
         for _ in range(60):
-            length = float(np.linalg.norm(step))
+            length = math.sqrt(step @ step)
             if length <= 1.001 * radius:
                 break
             slope = float(np.sum(self.gradient**2 / (self.curvature + shift) ** 3))

@@ -16,6 +16,17 @@ if TYPE_CHECKING:
 __all__ = ["convergence_warning", "data_remarks", "fit_remarks", "status_text"]
 
 
+_ADVICE = {
+    OptimumStatus.MAX_EVALUATIONS: "`optimizer=lmmformula.optimize.Newton(max_evaluations=1000)`; "
+    "look at `results.optimum.trace`",
+    OptimumStatus.NOT_IDENTIFIED: "leave out a random-effects term or an effect that repeats "
+    "another; coefficients and predictions are valid, single variances are not",
+    OptimumStatus.SADDLE: "`start=0.1` and `start=3.0`, and compare the criteria",
+    OptimumStatus.STALLED: '`start=1.0`, or `optimizer="lbfgsb"` for a second opinion; look at '
+    "`results.optimum.trace`",
+}
+
+
 def status_text(status: OptimumStatus, is_singular: bool) -> str:
     """Describe the state of the fit in a few words."""
     text = "at a given theta" if status is OptimumStatus.FIXED else status.value.replace("_", " ")
@@ -59,7 +70,6 @@ def convergence_warning(optimum: Optimum) -> ConvergenceWarning:
         got=f"status {optimum.status.value} ({optimum.status.message}) after "
         f"{optimum.n_evaluations} evaluations; gradient {optimum.gradient_norm:.1e}, smallest "
         f"eigenvalue {optimum.min_eigenvalue:.1e}",
-        suggestion="look at `results.optimum.trace`; fit again with `start=` or another "
-        "`optimizer=`",
+        suggestion=_ADVICE.get(optimum.status, _ADVICE[OptimumStatus.STALLED]),
         status=optimum.status,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,12 @@ from lmmformula.engine import Estimates
 from lmmformula.errors import OptionError
 
 __all__ = ["FitStatistics"]
+
+
+@lru_cache(maxsize=64)
+def _index_of(names: tuple[str, ...]) -> pd.Index:
+    """Share one immutable index between all results with the same columns; refits need it fast."""
+    return pd.Index(list(names))
 
 
 class FitStatistics(ABC):
@@ -49,9 +55,9 @@ class FitStatistics(ABC):
         """Number of fixed effects that can be estimated."""
         return len(self.fixed_names)
 
-    @cached_property
+    @property
     def _index(self) -> pd.Index:
-        return pd.Index(list(self.fixed_names))
+        return _index_of(self.fixed_names)
 
     @cached_property
     def _se(self) -> FloatArray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lmmformula.engine import assemble, estimate
@@ -13,7 +13,6 @@ from tests import dense
 from tests.properties.designs import designs, draw_theta
 
 
-@settings(max_examples=15)
 @given(designs, st.integers(0, 10**6), st.booleans())
 def test_nothing_lower_nearby(matrices, seed, reml):
     system = assemble([matrices])
@@ -26,7 +25,6 @@ def test_nothing_lower_nearby(matrices, seed, reml):
         assert dense.objective_over_rows(matrices, found.theta + step, reml) >= at_optimum - 1e-7
 
 
-@settings(max_examples=15)
 @given(designs, st.integers(0, 10**6), st.booleans())
 def test_not_above_any_other_start(matrices, seed, reml):
     system = assemble([matrices])

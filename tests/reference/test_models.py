@@ -77,11 +77,12 @@ def test_fixed_effects(pair):
     assert list(ours.params.index) == ref.fixed_names
     assert_close(ours.params, list(ref.fixef.values()), ESTIMATE_RTOL, "params")
     assert_close(ours.cov_params(), ref.vcov, THETA_RTOL, "vcov")
+    assert_close(ours.bse, list(ref.se.values()), THETA_RTOL, "bse")
     assert_close(
-        ours.bse,
-        list(ref.se.values()) if isinstance(ref.se, dict) else ref.se,
-        ESTIMATE_RTOL,
-        "bse",
+        ours.tvalues,
+        [b / s for b, s in zip(ref.fixef.values(), ref.se.values(), strict=True)],
+        THETA_RTOL,
+        "tvalues",
     )
     for frame in (ours.bse, ours.tvalues, ours.cov_params().columns.to_series()):
         assert list(frame.index) == ref.fixed_names

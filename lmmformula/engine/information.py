@@ -1,0 +1,266 @@
+r"""What inference needs of the variance parameters at a fit, all in cross-product space.
+
+For Satterthwaite's degrees of freedom: the covariance of the variance parameters (twice the inverse
+of the exact Hessian of :math:`-2\ell`) and the derivatives of the covariance of the fixed effects.
+For Kenward and Roger's: the pieces of their adjustment in the variances and covariances
+:math:`\psi`, where :math:`V = \sum_i \psi_i V_i`, :math:`V_i = Z(I \otimes D_i)Z'` and
+:math:`V_0 = I`. Anything with :math:`V_0` follows from :math:`I = H - \sum_i \sigma_i H_i`, so no
+n x n matrix is ever formed.
+
+References
+----------
+Kenward and Roger (1997), Biometrics 53, 983-997.
+Halekoh and Hojsgaard (2014), J. Stat. Softw. 59(9).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lmmformula._arrays import FloatArray
+from lmmformula.engine.evaluation import Evaluation
+from lmmformula.engine.hessian import in_model_order, residual_forms, traces
+from lmmformula.engine.objective import Objective
+from lmmformula.engine.system import BlockedSystem
+
+__all__ = [
+    "KenwardRogerPieces",
+    "VarianceInformation",
+    "kenward_roger_pieces",
+    "variance_information",
+]
+
+FLAT = 1e-8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VarianceInformation:
+    """Joint uncertainty of the variance parameters and how the fixed effects' covariance moves.
+
+    The parameters are m directions in which the relative covariances change, and log sigma^2.
+
+    Attributes
+    ----------
+    vcov : ndarray, shape (p, p)
+        Covariance of the fixed effects.
+    derivatives : ndarray, shape (m + 1, p, p)
+        Derivative of ``vcov`` in each parameter.
+    covariance : ndarray, shape (m + 1, m + 1)
+        Asymptotic covariance of the parameters; directions without curvature are left out.
+    n_flat : int
+        Number of directions left out because the data do not identify them.
+    n_boundary : int
+        Number of directions in which a zero variance would grow; they do not move ``vcov``.
+    """
+
+    vcov: FloatArray
+    derivatives: FloatArray
+    covariance: FloatArray
+    n_flat: int
+    n_boundary: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KenwardRogerPieces:
+    """Kenward and Roger's matrices in the variances and covariances (the last one is sigma^2).
+
+    Attributes
+    ----------
+    Phi : ndarray, shape (p, p)
+        Covariance of the fixed effects, in the working basis.
+    P : ndarray, shape (t, p, p)
+        dX'V^-1X / dpsi_i = -X'V^-1 V_i V^-1 X, working basis.
+    Q : ndarray, shape (t, t, p, p)
+        X'V^-1 V_i V^-1 V_j V^-1 X, working basis.
+    expected, observed : ndarray, shape (t, t)
+        Twice the information about psi: W = 2 * inverse.
+    to_user : ndarray, shape (p, p)
+        ``beta = to_user @ beta_working``: covariances transform as ``to_user @ C @ to_user.T``,
+        contrasts as ``L @ to_user``.
+    """
+
+    Phi: FloatArray
+    P: FloatArray
+    Q: FloatArray
+    expected: FloatArray
+    observed: FloatArray
+    to_user: FloatArray
+
+
+def variance_information(
+    system: BlockedSystem, theta: FloatArray, reml: bool = True
+) -> VarianceInformation:
+    """Pieces of Satterthwaite's approximation at a fit, from exact derivatives.
+
+    Parameters
+    ----------
+    system : BlockedSystem
+    theta : ndarray, shape (n_theta,)
+        The optimum.
+    reml : bool
+        Criterion of the fit.
+    """
+    objective = Objective(system, reml)
+    point = objective.evaluate(objective.phi_from_theta(theta))
+    with objective.threads():
+        evaluation = point.evaluation
+        directions = point.effective
+        values, vectors = np.linalg.eigh(directions.T @ point.hessian(exact=True) @ directions)
+        keep = values > FLAT * max(float(values.max(initial=0.0)), 1e-300)
+        moves = directions @ vectors[:, keep]
+        entries = point.jacobian @ moves
+        forms = in_model_order(system, np.diag(residual_forms(evaluation))).diagonal()
+        moved = _entry_moves(evaluation)
+    to_user = system.basis.fixed
+    sigma2 = evaluation.pwrss / evaluation.nu * system.basis.scale**2
+    vcov = sigma2 * (to_user @ evaluation.Phi @ to_user.T)
+    turned = to_user @ evaluation.Phi
+    per_entry = sigma2 * np.einsum("pr,trs,qs->tpq", turned, moved, turned, optimize=True)
+    derivatives = np.einsum("tm,tpq->mpq", entries, per_entry)
+    slope = (evaluation.nu / evaluation.pwrss) * (forms @ entries)
+    inverse = 2.0 / values[keep]
+    covariance = np.zeros((len(inverse) + 1, len(inverse) + 1))
+    covariance[:-1, :-1] = np.diag(inverse)
+    covariance[:-1, -1] = covariance[-1, :-1] = -inverse * slope / evaluation.nu
+    covariance[-1, -1] = 2.0 / evaluation.nu + (inverse * slope) @ slope / evaluation.nu**2
+    still = np.abs(entries).max(axis=0, initial=0.0) <= FLAT
+    return VarianceInformation(
+        vcov=vcov,
+        derivatives=np.concatenate([derivatives, vcov[None]]),
+        covariance=covariance,
+        n_flat=int(np.sum(~keep)),
+        n_boundary=int(np.sum(still)),
+    )
+
+
+def kenward_roger_pieces(system: BlockedSystem, theta: FloatArray) -> KenwardRogerPieces:
+    """Pieces of the Kenward-Roger adjustment at a REML fit.
+
+    Parameters
+    ----------
+    system : BlockedSystem
+    theta : ndarray, shape (n_theta,)
+        The REML optimum.
+
+    Notes
+    -----
+    Cost: a few products per pair of variance parameters; O(J k^3) for one grouping factor.
+    """
+    objective = Objective(system, reml=True)
+    factors = objective.factors(objective.phi_from_theta(theta))
+    with objective.threads():
+        restricted, full = Evaluation(system, factors, True), Evaluation(system, factors, False)
+        p, sigma2 = system.p, restricted.pwrss / restricted.nu
+        moved, crossed = _entry_moves(restricted), _entry_products(restricted)
+        free, combine = _parameters(system, factors)
+
+        def extended(corner: float, edge: FloatArray, inner: FloatArray) -> FloatArray:
+            """Forms in (H, H_i) turned into forms in (H_i, I)."""
+            matrix = np.zeros((len(edge) + 1, len(edge) + 1))
+            matrix[0, 0], matrix[0, 1:], matrix[1:, 0], matrix[1:, 1:] = corner, edge, edge, inner
+            return combine @ matrix @ combine.T
+
+        def inner(evaluation: Evaluation) -> FloatArray:
+            return in_model_order(system, traces(evaluation))[np.ix_(free, free)]
+
+        k_full = extended(system.n_obs, _entry_traces(full)[free], inner(full))
+        k_restricted = extended(restricted.nu, _entry_traces(restricted)[free], inner(restricted))
+        forms = in_model_order(system, np.diag(residual_forms(restricted))).diagonal()[free]
+        products = in_model_order(system, restricted.working_products)[np.ix_(free, free)]
+        quadratic = extended(restricted.pwrss, forms, products)
+    XHX = np.linalg.inv(restricted.Phi)
+    first = np.concatenate([XHX[None], moved[free]])
+    second = np.zeros((len(first), len(first), p, p))
+    second[0] = first
+    second[:, 0] = first
+    second[1:, 1:] = crossed[np.ix_(free, free)]
+    p_forms = np.einsum("it,tpq->ipq", combine, first)
+    q_forms = np.einsum("it,ju,tupq->ijpq", combine, combine, second, optimize=True)
+    Phi = restricted.Phi
+    turned = np.matmul(Phi, p_forms)
+    expected = (
+        k_full
+        - 2.0 * np.einsum("pq,ijqp->ij", Phi, q_forms)
+        + np.einsum("ipq,jqp->ij", turned, turned)
+    )
+    observed = -k_restricted + 2.0 * quadratic / sigma2
+    scale = system.basis.scale
+    unit = sigma2 * scale**2
+    return KenwardRogerPieces(
+        Phi=unit * Phi,
+        P=-p_forms / unit**2,
+        Q=q_forms / unit**3,
+        expected=expected / unit**2,
+        observed=observed / unit**2,
+        to_user=system.basis.fixed,
+    )
+
+
+def _parameters(system: BlockedSystem, factors: list[FloatArray]) -> tuple[FloatArray, FloatArray]:
+    """Free covariance entries (positions), and the map from (H, H_i) to (H_i, I)."""
+    free, sizes = [], []
+    for term, factor in zip(system.terms, factors, strict=True):
+        rows, columns = term.structure.pairs
+        free.append(term.structure.free_entries)
+        sizes.append((factor @ factor.T)[rows, columns])
+    keep = np.nonzero(np.concatenate(free))[0]
+    coefficients = np.concatenate(sizes)[keep]
+    t = len(keep)
+    combine = np.zeros((t + 1, t + 1))
+    combine[:t, 1:] = np.eye(t)
+    combine[t, 0], combine[t, 1:] = 1.0, -coefficients
+    return keep, combine
+
+
+def _entry_traces(evaluation: Evaluation) -> FloatArray:
+    """tr(PH_i) (ML: tr(H^-1 H_i)) for every covariance entry, model order."""
+    return np.concatenate(
+        [
+            term.structure.multiplicity * block[term.structure.pairs]
+            for term, block in zip(evaluation.system.terms, evaluation.trace_blocks, strict=True)
+        ]
+    )
+
+
+def _entry_moves(evaluation: Evaluation) -> FloatArray:
+    """X'H^-1 H_i H^-1 X for every covariance entry, (T, p, p), model order, working basis."""
+    system, p = evaluation.system, evaluation.system.p
+    parts = []
+    for f, layout in enumerate(system.factors):
+        F = evaluation.first_X if f == 0 else None
+        if F is None:
+            F = evaluation.of_factor(evaluation.tail_X, f - 1).transpose(1, 2, 0)
+        k = layout.k
+        flat = F.reshape(k * p, layout.n_levels)
+        grams = (flat @ flat.T).reshape(k, p, k, p).transpose(0, 2, 1, 3).reshape(k * k, p * p)
+        n = len(layout.directions)
+        parts.append((layout.directions.reshape(n, k * k) @ grams).reshape(n, p, p))
+    moves = np.concatenate(parts)
+    return moves if system.entry_order is None else moves[system.entry_order]
+
+
+def _entry_products(evaluation: Evaluation) -> FloatArray:
+    """X'H^-1 H_i H^-1 H_j H^-1 X, (T, T, p, p), model order, working basis."""
+    system, p = evaluation.system, evaluation.system.p
+    directions = system.first.directions
+    first = np.einsum("tab,brj->atrj", directions, evaluation.first_X)
+    first = first.reshape(system.first.k, len(directions) * p, system.first.n_levels)
+    tail = None
+    if evaluation.tail is not None:
+        tail = evaluation.tail_columns(
+            [
+                np.einsum(
+                    "tab,jbr->jatr",
+                    layout.directions,
+                    evaluation.of_factor(evaluation.tail_X, f),
+                ).reshape(layout.n_levels, layout.k, -1)
+                for f, layout in enumerate(system.tail.factors)
+            ]
+        )
+    products, _ = evaluation.quadratic(first, tail)
+    t = len(products) // max(p, 1)
+    products = products.reshape(t, p, t, p).transpose(0, 2, 1, 3)
+    order = system.entry_order
+    return products if order is None else products[np.ix_(order, order)]
