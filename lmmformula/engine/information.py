@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmmformula._arrays import FloatArray
+from lmmformula._arrays import FloatArray, IntArray
 from lmmformula.engine.evaluation import Evaluation
 from lmmformula.engine.hessian import in_model_order, residual_forms, traces
 from lmmformula.engine.objective import Objective
@@ -152,33 +152,13 @@ def kenward_roger_pieces(system: BlockedSystem, theta: FloatArray) -> KenwardRog
     factors = objective.factors(objective.phi_from_theta(theta))
     with objective.threads():
         restricted, full = Evaluation(system, factors, True), Evaluation(system, factors, False)
-        p, sigma2 = system.p, restricted.pwrss / restricted.nu
-        moved, crossed = _entry_moves(restricted), _entry_products(restricted)
-        free, combine = _parameters(system, factors)
-
-        def extended(corner: float, edge: FloatArray, inner: FloatArray) -> FloatArray:
-            """Forms in (H, H_i) turned into forms in (H_i, I)."""
-            matrix = np.zeros((len(edge) + 1, len(edge) + 1))
-            matrix[0, 0], matrix[0, 1:], matrix[1:, 0], matrix[1:, 1:] = corner, edge, edge, inner
-            return combine @ matrix @ combine.T
-
-        def inner(evaluation: Evaluation) -> FloatArray:
-            return in_model_order(system, traces(evaluation))[np.ix_(free, free)]
-
-        k_full = extended(system.n_obs, _entry_traces(full)[free], inner(full))
-        k_restricted = extended(restricted.nu, _entry_traces(restricted)[free], inner(restricted))
-        forms = in_model_order(system, np.diag(residual_forms(restricted))).diagonal()[free]
-        products = in_model_order(system, restricted.working_products)[np.ix_(free, free)]
-        quadratic = extended(restricted.pwrss, forms, products)
-    XHX = np.linalg.inv(restricted.Phi)
-    first = np.concatenate([XHX[None], moved[free]])
-    second = np.zeros((len(first), len(first), p, p))
-    second[0] = first
-    second[:, 0] = first
-    second[1:, 1:] = crossed[np.ix_(free, free)]
-    p_forms = np.einsum("it,tpq->ipq", combine, first)
-    q_forms = np.einsum("it,ju,tupq->ijpq", combine, combine, second, optimize=True)
-    Phi = restricted.Phi
+        map_ = _ParameterMap(system, factors)
+        Phi, sigma2 = restricted.Phi, restricted.pwrss / restricted.nu
+        k_full = map_.squared(system.n_obs, _entry_traces(full), traces(full))
+        k_restricted = map_.squared(restricted.nu, _entry_traces(restricted), traces(restricted))
+        forms = in_model_order(system, np.diag(residual_forms(restricted))).diagonal()
+        quadratic = map_.squared(restricted.pwrss, forms, restricted.working_products)
+        p_forms, q_forms = map_.fixed_forms(restricted)
     turned = np.matmul(Phi, p_forms)
     expected = (
         k_full
@@ -186,8 +166,7 @@ def kenward_roger_pieces(system: BlockedSystem, theta: FloatArray) -> KenwardRog
         + np.einsum("ipq,jqp->ij", turned, turned)
     )
     observed = -k_restricted + 2.0 * quadratic / sigma2
-    scale = system.basis.scale
-    unit = sigma2 * scale**2
+    unit = sigma2 * system.basis.scale**2
     return KenwardRogerPieces(
         Phi=unit * Phi,
         P=-p_forms / unit**2,
@@ -198,20 +177,53 @@ def kenward_roger_pieces(system: BlockedSystem, theta: FloatArray) -> KenwardRog
     )
 
 
-def _parameters(system: BlockedSystem, factors: list[FloatArray]) -> tuple[FloatArray, FloatArray]:
-    """Free covariance entries (positions), and the map from (H, H_i) to (H_i, I)."""
-    free, sizes = [], []
-    for term, factor in zip(system.terms, factors, strict=True):
-        rows, columns = term.structure.pairs
-        free.append(term.structure.free_entries)
-        sizes.append((factor @ factor.T)[rows, columns])
-    keep = np.nonzero(np.concatenate(free))[0]
-    coefficients = np.concatenate(sizes)[keep]
-    t = len(keep)
-    combine = np.zeros((t + 1, t + 1))
-    combine[:t, 1:] = np.eye(t)
-    combine[t, 0], combine[t, 1:] = 1.0, -coefficients
-    return keep, combine
+class _ParameterMap:
+    """From forms in (H, H_i) to forms in (H_i, I), for the free covariance entries.
+
+    Attributes
+    ----------
+    free : ndarray
+        Positions of the free covariance entries, model order.
+    combine : ndarray, shape (t + 1, t + 1)
+        Rows: parameters (covariance entries, then the residual); columns: H, H_1, ..., H_t.
+    """
+
+    def __init__(self, system: BlockedSystem, factors: list[FloatArray]) -> None:
+        self.system = system
+        free = np.concatenate([term.structure.free_entries for term in system.terms])
+        sizes = np.concatenate(
+            [
+                (factor @ factor.T)[term.structure.pairs]
+                for term, factor in zip(system.terms, factors, strict=True)
+            ]
+        )
+        self.free: IntArray = np.nonzero(free)[0]
+        t = len(self.free)
+        self.combine = np.zeros((t + 1, t + 1))
+        self.combine[:t, 1:] = np.eye(t)
+        self.combine[t, 0], self.combine[t, 1:] = 1.0, -sizes[self.free]
+
+    def squared(self, corner: float, edge: FloatArray, entries: FloatArray) -> FloatArray:
+        """Forms in pairs of parameters from the (H, H), (H, H_i) and (H_i, H_j) ones."""
+        inner = in_model_order(self.system, entries)[np.ix_(self.free, self.free)]
+        border = edge[self.free]
+        matrix = np.block([[np.full((1, 1), corner), border[None]], [border[:, None], inner]])
+        return self.combine @ matrix @ self.combine.T
+
+    def fixed_forms(self, evaluation: Evaluation) -> tuple[FloatArray, FloatArray]:
+        """X'H^-1 V_i H^-1 X and X'H^-1 V_i H^-1 V_j H^-1 X in relative units."""
+        p = self.system.p
+        moves = _entry_moves(evaluation)[self.free]
+        first = np.concatenate([np.linalg.inv(evaluation.Phi)[None], moves])
+        second = np.zeros((len(first), len(first), p, p))
+        second[0] = first
+        second[:, 0] = first
+        second[1:, 1:] = _entry_products(evaluation)[np.ix_(self.free, self.free)]
+        combine = self.combine
+        return (
+            np.einsum("it,tpq->ipq", combine, first),
+            np.einsum("it,ju,tupq->ijpq", combine, combine, second, optimize=True),
+        )
 
 
 def _entry_traces(evaluation: Evaluation) -> FloatArray:

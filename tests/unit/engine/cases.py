@@ -211,7 +211,7 @@ class Dense:
 
     @cached_property
     def directions(self) -> list[Array]:
-        """dH for every entry of every term's Sigma (upper triangles), the model's order of terms."""
+        """dH for every entry of every term's Sigma (upper triangles), model order."""
         found = {}
         for factor, Z in zip(self.system.factors, self.Z, strict=True):
             start = 0

@@ -157,7 +157,10 @@ def test_components_of_one_shape_share_a_bucket():
     inner, outer = np.arange(n) // 2, np.arange(n) // 8
     ones = np.ones((n, 1))
     rows = matrices(
-        np.random.default_rng(0).normal(size=n), ones, block(ones, inner, "i"), block(ones, outer, "o")
+        np.random.default_rng(0).normal(size=n),
+        ones,
+        block(ones, inner, "i"),
+        block(ones, outer, "o"),
     )
     tail = assemble([rows]).tail
     assert [b.shape for b in tail.buckets] == [(8, 1, 1)]
