@@ -54,10 +54,10 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def tests_slow(session: nox.Session) -> None:
-    """Run the tests that the quick suite leaves out, and many more random designs."""
+    """Run the tests that the quick suite leaves out, and new random designs by the hundred."""
     install(session, "test")
     env = {**ONE_THREAD, "HYPOTHESIS_PROFILE": "thorough"}
-    session.run("pytest", "-m", "slow", *session.posargs, env=env)
+    session.run("pytest", "-m", "slow", *session.posargs, env=env, success_codes=[0, 5])
     session.run("pytest", "tests/properties", *session.posargs, env=env)
 
 

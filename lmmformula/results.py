@@ -244,7 +244,7 @@ class LinearMixedResults(FixedEffectTests):
     # -- other fits ------------------------------------------------------------------------------
 
     def refit(self, y: ArrayLike) -> LinearMixedResults:
-        """Fit the same model to another response, starting at this fit's ``theta``.
+        """Fit the same model to another response, only products with it are recomputed.
 
         Parameters
         ----------

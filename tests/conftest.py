@@ -11,14 +11,18 @@ import pandas as pd  # noqa: E402 - after the thread limits
 import pytest  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 
+# The quick suite draws the same examples every time; `thorough` looks for new ones.
 settings.register_profile(
-    "quick", deadline=None, max_examples=20, suppress_health_check=[HealthCheck.too_slow]
+    "quick",
+    deadline=None,
+    derandomize=True,
+    max_examples=20,
+    suppress_health_check=[HealthCheck.too_slow],
 )
-settings.register_profile("ci", settings.get_profile("quick"), derandomize=True)
-settings.register_profile("thorough", settings.get_profile("quick"), max_examples=300)
-settings.load_profile(
-    os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "quick")
+settings.register_profile(
+    "thorough", settings.get_profile("quick"), derandomize=False, max_examples=300
 )
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
 @pytest.fixture

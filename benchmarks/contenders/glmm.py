@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
 import glmm
 
-from benchmarks.contenders.base import Answer, NotOfferedError, Plan
+from benchmarks.contenders.base import Answer, NotOfferedError, NotSupportedError, Plan
 from benchmarks.problems import Problem
 
 __all__ = ["Glmm", "GlmmLean"]
@@ -25,7 +26,9 @@ class Glmm:
         return version("glmm")
 
     def plan(self, problem: Problem) -> Plan:
-        """Nothing to translate: the formulas are lme4's."""
+        """The formulas are lme4's, but a random term's effects must be columns."""
+        if re.search(r"\([^|()]*[*:][^|()]*\|", problem.formula):
+            raise NotSupportedError("no interactions among the effects of a random term")
         return Plan(problem.criterion, dict(self.options))
 
     def fit(self, plan: Plan, frame: Any, formula: str) -> Any:

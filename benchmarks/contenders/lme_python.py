@@ -8,7 +8,7 @@ from typing import Any
 
 import lme_python
 
-from benchmarks.contenders.base import Answer, Plan
+from benchmarks.contenders.base import Answer, NotSupportedError, Plan
 from benchmarks.problems import Problem
 
 __all__ = ["LmePython"]
@@ -27,8 +27,13 @@ class LmePython:
         return Plan(problem.criterion)
 
     def fit(self, plan: Plan, frame: Any, formula: str) -> Any:
-        """Fit and read."""
-        return _read(lme_python.lmer(formula, frame, plan.reml), plan)
+        """Fit and read; three-way interactions are refused by its parser."""
+        try:
+            return _read(lme_python.lmer(formula, frame, plan.reml), plan)
+        except ValueError as error:
+            if str(error).startswith("not implemented"):
+                raise NotSupportedError(str(error)) from error
+            raise
 
     def refitter(self, plan: Plan, frame: Any, formula: str) -> Callable[[Any], Any]:
         """Return the fit of a prepared model (it takes the response as a list)."""

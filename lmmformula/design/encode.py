@@ -18,6 +18,7 @@ from lmmformula.design.terms import FormulaPart, full_codings
 from lmmformula.errors import DataError, DesignError
 
 __all__ = [
+    "Aliased",
     "ColumnKey",
     "Encoding",
     "FactorLevels",
@@ -104,6 +105,25 @@ class Encoding:
     names: tuple[str, ...]
     keys: tuple[ColumnKey, ...]
     terms: tuple[tuple[str, tuple[int, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Aliased:
+    """Columns left out because the kept ones determine them in the fitted rows.
+
+    Attributes
+    ----------
+    keys : tuple of ColumnKey
+        What they are made of.
+    coefficients : ndarray, shape (p, n_aliased)
+        ``left_out = X @ coefficients`` in the fitted rows.
+    sizes : ndarray, shape (n_aliased,)
+        Root mean squares of the columns; 1 where a column is zero.
+    """
+
+    keys: tuple[ColumnKey, ...]
+    coefficients: FloatArray
+    sizes: FloatArray
 
 
 def prepare(value: Value, contrasts: Mapping[str, Any], label: str) -> Variable:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lmmformula._arrays import FloatArray, frozen
 from lmmformula.design.checks import LARGEST, SMALLEST, check_finite, check_scale
-from lmmformula.design.encode import ColumnKey, Encoding, Variable, fill, plan
+from lmmformula.design.encode import Aliased, ColumnKey, Encoding, Variable, fill, plan
 from lmmformula.design.notify import notify
 from lmmformula.design.rank import RankSplit, split_by_rank
 from lmmformula.design.sources import listed
@@ -37,11 +37,14 @@ class FixedPart:
         What they are.
     dropped : tuple of str
         Names of columns left out.
+    aliased : Aliased or None
+        What they are; None when there are none.
     """
 
     X: FloatArray
     encoding: Encoding
     dropped: tuple[str, ...]
+    aliased: Aliased | None = None
 
 
 def fixed_part(
@@ -74,7 +77,14 @@ def fixed_part(
     dropped = tuple(encoding.names[j] for j in split.dropped)
     _warn(encoding, split, dropped)
     kept = list(split.kept)
-    return FixedPart(frozen(np.asfortranarray(X[:, kept])), _reduced(encoding, split), dropped)
+    sizes = np.sqrt(np.diag(gram)[list(split.dropped)] / n_rows)
+    aliased = Aliased(
+        tuple(encoding.keys[j] for j in split.dropped),
+        frozen(split.coefficients),
+        frozen(np.where(sizes > 0.0, sizes, 1.0)),
+    )
+    X = frozen(np.asfortranarray(X[:, kept]))
+    return FixedPart(X, _reduced(encoding, split), dropped, aliased)
 
 
 def check_columns(

@@ -22,6 +22,7 @@ from lmmformula.design.encode import Variable, prepare
 from lmmformula.design.evaluate import Evaluator
 from lmmformula.design.fixed import FixedPart, fixed_part
 from lmmformula.design.inputs import Inputs, gather
+from lmmformula.design.predictors import learn_predictors
 from lmmformula.design.random import random_part
 from lmmformula.design.rows import Missing, RowChoice, choose_rows
 from lmmformula.design.sources import Source, listed, open_source
@@ -158,6 +159,8 @@ def _spec(
         random=random,
         variables={name: item.factor for name, item in variables.items()},
         state=evaluator.state,
+        predictors=learn_predictors(inputs, evaluator, rows.used, len(fixed.X)),
+        aliased=fixed.aliased,
     )
 
 

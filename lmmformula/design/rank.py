@@ -6,7 +6,7 @@ below 1e-7 of its norm. That depends only on the triangular factor of X, which i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.linalg
@@ -33,11 +33,14 @@ class RankSplit:
         Positions, in order.
     determined_by : tuple of tuple of int
         For each dropped column, the kept columns that determine it.
+    coefficients : ndarray, shape (n_kept, n_dropped)
+        ``X[:, dropped] = X[:, kept] @ coefficients``.
     """
 
     kept: tuple[int, ...]
     dropped: tuple[int, ...]
     determined_by: tuple[tuple[int, ...], ...]
+    coefficients: FloatArray
 
 
 def split_by_rank(X: FloatArray, gram: FloatArray) -> RankSplit:
@@ -58,9 +61,11 @@ def split_by_rank(X: FloatArray, gram: FloatArray) -> RankSplit:
     p = X.shape[1]
     norms = np.sqrt(np.diag(gram))
     if _clearly_full(gram, norms) and len(X) >= p:
-        return RankSplit(tuple(range(p)), (), ())
+        return RankSplit(tuple(range(p)), (), (), np.zeros((p, 0)))
     norms[norms == 0.0] = 1.0
-    return _sequential(triangular_factor(X, norms))
+    split = _sequential(triangular_factor(X, norms))
+    units = norms[list(split.dropped)] / norms[list(split.kept), None]
+    return replace(split, coefficients=split.coefficients * units)
 
 
 def _clearly_full(gram: FloatArray, norms: FloatArray) -> bool:
@@ -113,13 +118,12 @@ def _sequential(factor: FloatArray) -> RankSplit:
             continue
         basis[:, len(kept)] = rest / size
         kept.append(j)
-    reasons = tuple(_reasons(factor, kept, j) for j in dropped)
-    return RankSplit(tuple(kept), tuple(dropped), reasons)
-
-
-def _reasons(factor: FloatArray, kept: list[int], dropped: int) -> tuple[int, ...]:
-    earlier = [j for j in kept if j < dropped]
-    if not earlier or not factor[:, dropped].any():
-        return ()
-    weights = np.linalg.lstsq(factor[:, earlier], factor[:, dropped], rcond=None)[0]
-    return tuple(j for j, w in zip(earlier, weights, strict=True) if abs(w) > DETERMINED)
+    weights = np.zeros((len(kept), len(dropped)))
+    for i, j in enumerate(dropped):
+        earlier = sum(k < j for k in kept)
+        if earlier and factor[:, j].any():
+            columns = factor[:, kept[:earlier]]
+            weights[:earlier, i] = np.linalg.lstsq(columns, factor[:, j], rcond=None)[0]
+    weights[np.abs(weights) <= DETERMINED] = 0.0
+    reasons = tuple(tuple(np.array(kept)[column != 0.0].tolist()) for column in weights.T)
+    return RankSplit(tuple(kept), tuple(dropped), reasons, weights)

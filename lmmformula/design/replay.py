@@ -59,7 +59,9 @@ def replay_rows(spec: DesignSpec, newdata: Any, random: Collection[str] | None) 
     variables = {
         name: _as_fitted(value.take(rows), spec.variables[name]) for name, value in values.items()
     }
-    X = _spread(fill(spec.encoding.keys, variables, n_complete), rows, source.n_rows)
+    X = fill(spec.encoding.keys, variables, n_complete)
+    excess = _spread(_excess(spec, variables, X), rows, source.n_rows)
+    X = _spread(X, rows, source.n_rows)
     blocks, unseen = _blocks(wanted, variables, groups, complete, rows)
     if offset is not None:
         offset = np.where(complete, offset, np.nan)
@@ -71,6 +73,7 @@ def replay_rows(spec: DesignSpec, newdata: Any, random: Collection[str] | None) 
         "unseen": unseen,
         "offset": offset,
         "weights": _weights(spec, evaluator),
+        "excess": excess,
     }
 
 
@@ -152,6 +155,15 @@ def _known_levels(value: Value, levels: FactorLevels) -> Variable:
         )
     known = np.array([position[label] for label in labels], dtype=np.int32)
     return Variable(value.name, codes=known[codes], factor=levels)
+
+
+def _excess(spec: DesignSpec, variables: Mapping[str, Variable], X: FloatArray) -> FloatArray:
+    """Columns left out of X, less what X makes of them."""
+    if spec.aliased is None:
+        return np.empty((len(X), 0))
+    columns = fill(spec.aliased.keys, variables, len(X))
+    excess: FloatArray = (columns - X @ spec.aliased.coefficients) / spec.aliased.sizes
+    return excess
 
 
 def _spread(values: FloatArray, rows: NDArray[Any] | None, n_rows: int) -> FloatArray:

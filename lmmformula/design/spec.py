@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
 from lmmformula._arrays import BoolArray, FloatArray, IntArray
-from lmmformula.design.encode import Encoding, FactorLevels
+from lmmformula.design.encode import Aliased, Encoding, FactorLevels
 from lmmformula.design.grouping import GroupCoding
+from lmmformula.design.predictors import Predictors
 from lmmformula.design.replay import replay_rows
 from lmmformula.design.terms import FormulaPart
 from lmmformula.formula.terms import MixedFormula, RandomTerm
@@ -80,6 +81,9 @@ class NewRows:
         ``offset()`` terms and an offset named by column; an offset given as an array stays behind.
     weights : ndarray, shape (n,), or None
         Prior weights, where the model's were named by a column that the new data have too.
+    excess : ndarray, shape (n, n_aliased)
+        Columns that were left out of X, less what X makes of them, in units of their root mean
+        squares in the fitted rows. A row in which any of them is not zero is not estimable.
     """
 
     index: pd.Index[Any]
@@ -89,6 +93,7 @@ class NewRows:
     unseen: dict[str, list[str]]
     offset: FloatArray | None
     weights: FloatArray | None
+    excess: FloatArray
 
     def __repr__(self) -> str:
         return f"NewRows(n={len(self.complete)}, p={self.X.shape[1]}, random={list(self.random)!r})"
@@ -130,6 +135,10 @@ class DesignSpec:
         Expressions of fixed and random effects; None for numeric ones.
     state : dict
         What stateful transforms learned (knots, polynomial coefficients, scales).
+    predictors : Predictors
+        Levels, means and combinations of the columns behind the fixed effects.
+    aliased : Aliased or None
+        What ``dropped_columns`` are made of.
     """
 
     formula: MixedFormula
@@ -148,6 +157,8 @@ class DesignSpec:
     random: tuple[RandomSpec, ...]
     variables: Mapping[str, FactorLevels | None]
     state: Mapping[str, Any]
+    predictors: Predictors = field(default_factory=Predictors)
+    aliased: Aliased | None = None
 
     def replay(self, newdata: Any, *, random: Collection[str] | None = None) -> NewRows:
         """Encode new data as the fitted data were.

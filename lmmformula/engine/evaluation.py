@@ -312,21 +312,9 @@ class Evaluation:
         """Columns D_i Z'r of the tail's directions, (q_tail, T_tail)."""
         if self.tail is None:
             return None
-        return self.tail_columns(
+        return self.system.tail.side_by_side(
             [
                 np.einsum("tab,jb->jat", layout.directions, self.of_factor(self.tail_residual, f))
                 for f, layout in enumerate(self.system.tail.factors)
             ]
         )
-
-    def tail_columns(self, per_factor: list[FloatArray]) -> FloatArray:
-        """Columns of the tail from each factor's own (J, k, c), side by side."""
-        tail = self.system.tail
-        columns = np.zeros((tail.n_columns, sum(part.shape[2] for part in per_factor)))
-        position = 0
-        for layout, start, part in zip(tail.factors, tail.starts, per_factor, strict=True):
-            width = part.shape[2]
-            rows = part.reshape(layout.n_columns, width)
-            columns[start : start + layout.n_columns, position : position + width] = rows
-            position += width
-        return columns

@@ -15,7 +15,7 @@ import numpy as np
 
 from lmmformula._arrays import FloatArray
 from lmmformula.engine.evaluation import Evaluation
-from lmmformula.engine.kernels import block_product
+from lmmformula.engine.kernels import block_product, pair_traces
 from lmmformula.engine.layout import TailLayout
 from lmmformula.engine.system import BlockedSystem
 from lmmformula.engine.tail import Blocks
@@ -70,16 +70,6 @@ def traces(evaluation: Evaluation) -> FloatArray:
     return np.block([[first, mixed], [mixed.T, _tail_traces(evaluation)]])
 
 
-def _pair_traces(
-    left: FloatArray, left_directions: FloatArray, right_directions: FloatArray
-) -> FloatArray:
-    """Sum over n of tr(G' D_i G E_j) for blocks G (k_left, k_right, n)."""
-    k, m, _ = left.shape
-    flat = left.reshape(k * m, -1)
-    products = (flat @ flat.T).reshape(k, m, k, m).transpose(0, 2, 1, 3).reshape(k * k, m * m)
-    return left_directions.reshape(-1, k * k) @ products @ right_directions.reshape(-1, m * m).T
-
-
 class _Inner:
     """The tail-side pieces of the first factor's directions, computed once for all directions.
 
@@ -126,8 +116,8 @@ def _first_traces(evaluation: Evaluation) -> FloatArray:
     """Both directions in the first factor."""
     directions = evaluation.system.first.directions
     explained = evaluation.first_explained
-    local = _pair_traces(evaluation.G0 - explained, directions, directions)
-    local -= _pair_traces(explained, directions, directions)
+    local = pair_traces(evaluation.G0 - explained, directions, directions)
+    local -= pair_traces(explained, directions, directions)
     inner = _inner(evaluation)
     n = len(directions)
     PhiBTB = np.matmul(inner.Phi, inner.BTB)
@@ -226,5 +216,5 @@ def _bucket_traces(
     for bucket, block in zip(layout.buckets, blocks, strict=True):
         (rows, n), (columns, r) = bucket.parts[f], bucket.parts[g]
         square = block[:, rows, columns].reshape(len(block), n, k, r, m)
-        total += _pair_traces(square.transpose(2, 4, 0, 1, 3).reshape(k, m, -1), left, right)
+        total += pair_traces(square.transpose(2, 4, 0, 1, 3).reshape(k, m, -1), left, right)
     return total

@@ -261,7 +261,7 @@ def _entry_products(evaluation: Evaluation) -> FloatArray:
     first = first.reshape(system.first.k, len(directions) * p, system.first.n_levels)
     tail = None
     if evaluation.tail is not None:
-        tail = evaluation.tail_columns(
+        tail = system.tail.side_by_side(
             [
                 np.einsum(
                     "tab,jbr->jatr",

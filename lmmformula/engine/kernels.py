@@ -15,6 +15,7 @@ __all__ = [
     "block_product",
     "cholesky",
     "forward_solve",
+    "pair_traces",
     "sandwich",
     "symmetrized",
 ]
@@ -84,3 +85,13 @@ def forward_solve(factor: FloatArray, right: FloatArray) -> FloatArray:
             row = row - np.einsum("mj,mrj->rj", factor[i, :i], solution[:i])
         solution[i] = row / factor[i, i]
     return solution
+
+
+def pair_traces(
+    left: FloatArray, left_directions: FloatArray, right_directions: FloatArray
+) -> FloatArray:
+    """Sum over n of tr(G' D_i G E_j) for blocks G (k_left, k_right, n)."""
+    k, m, _ = left.shape
+    flat = left.reshape(k * m, -1)
+    products = (flat @ flat.T).reshape(k, m, k, m).transpose(0, 2, 1, 3).reshape(k * k, m * m)
+    return left_directions.reshape(-1, k * k) @ products @ right_directions.reshape(-1, m * m).T

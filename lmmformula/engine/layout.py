@@ -164,6 +164,24 @@ class TailLayout:
         padded = np.concatenate([values, np.zeros((1, values.shape[1]))])
         return [padded[bucket.columns] for bucket in self.buckets]
 
+    def apply(self, blocks: list[FloatArray], values: FloatArray) -> FloatArray:
+        """Block-diagonal ``blocks`` times ``values`` (n_columns, t)."""
+        gathered = self.gather(values)
+        return self.scatter(
+            [np.matmul(block, part) for block, part in zip(blocks, gathered, strict=True)]
+        )
+
+    def side_by_side(self, per_factor: list[FloatArray]) -> FloatArray:
+        """Columns of the tail from each factor's own (J, k, c), side by side."""
+        columns = np.zeros((self.n_columns, sum(part.shape[2] for part in per_factor)))
+        position = 0
+        for layout, start, part in zip(self.factors, self.starts, per_factor, strict=True):
+            width = part.shape[2]
+            rows = part.reshape(layout.n_columns, width)
+            columns[start : start + layout.n_columns, position : position + width] = rows
+            position += width
+        return columns
+
     def scatter(self, parts: list[FloatArray]) -> FloatArray:
         """Inverse of ``gather``."""
         if self.is_single:

@@ -147,7 +147,7 @@ class Objective:
     def start(self, size: float | None = None) -> FloatArray:
         """Starting values from moments, or ``size`` times the identity for every term."""
         if size is None:
-            return moment_start(self.system)
+            return moment_start(self.system, self.reml)
         return np.concatenate([term.structure.start(size) for term in self.system.terms])
 
     def phi_from_theta(self, theta: FloatArray) -> FloatArray:

@@ -19,6 +19,7 @@ from lmmformula.engine.layout import (
     factor_layouts,
     tail_layout,
 )
+from lmmformula.engine.start import moment_matrix, restricted_moments
 from lmmformula.errors import DesignError
 from lmmformula.matrices import ModelMatrices
 
@@ -53,6 +54,8 @@ class BlockedSystem:
     n_obs : int
     log_weights : float
         Sum of the log prior weights.
+    moments : tuple of ndarray, shape (T + 1, T + 1)
+        Traces from which starting values are found, for ML and for REML (module ``start``).
     """
 
     first: FactorLayout
@@ -66,6 +69,7 @@ class BlockedSystem:
     xy: FloatArray
     n_obs: int
     log_weights: float
+    moments: tuple[FloatArray, ...]
 
     @cached_property
     def factors(self) -> tuple[FactorLayout, ...]:
@@ -216,7 +220,7 @@ def _arranged(
         tail_xy = np.concatenate(
             [part.transpose(2, 0, 1).reshape(-1, p + 1) for part in total.fixed[1:]]
         )
-    return BlockedSystem(
+    system = BlockedSystem(
         first=first,
         tail=tail,
         basis=basis,
@@ -228,7 +232,10 @@ def _arranged(
         xy=total.xy,
         n_obs=total.n_obs,
         log_weights=total.log_weights,
+        moments=(moment_matrix(total, layouts),),
     )
+    restricted = restricted_moments(system, system.moments[0])
+    return replace(system, moments=(*system.moments, restricted))
 
 
 def _tail_gram(total: CrossProducts, tail: TailLayout) -> FloatArray:

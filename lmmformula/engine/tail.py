@@ -46,10 +46,7 @@ class Tail:
 
     def apply(self, blocks: Blocks, values: FloatArray) -> FloatArray:
         """Block-diagonal ``blocks`` times ``values`` (q_tail, t)."""
-        gathered = self.layout.gather(values)
-        return self.layout.scatter(
-            [np.matmul(block, part) for block, part in zip(blocks, gathered, strict=True)]
-        )
+        return self.layout.apply(blocks, values)
 
     def products(self, left: Blocks, right: Blocks) -> Blocks:
         """``left @ right`` block by block."""

@@ -1,9 +1,10 @@
-"""Keep NumPy's and SciPy's BLAS thread pools from fighting over the same cores.
+"""One BLAS thread while the engine works.
 
-Wheels of the two libraries bring a pool each, and the idle workers of one spin while the other
-works (measured: two pools on a busy two-core machine made a Cholesky factorization 25 times
-slower). Large dense blocks therefore go through SciPy's BLAS alone, and NumPy's pool is held at
-one thread meanwhile. Small problems wake neither.
+Wheels of NumPy and SciPy bring a thread pool each; the idle workers of one spin while the other
+works, and on a machine that others use as well they wait for each other at every barrier.
+Measured: with two threads on a busy two-core machine a fit took twelve times as long as with one,
+and two pools made a Cholesky factorization 25 times slower; on an idle one the gain from the second
+thread was a third. So blocks large enough to wake the pools run on one thread.
 """
 
 from __future__ import annotations
@@ -23,26 +24,16 @@ SMALL = 64
 
 
 @lru_cache(maxsize=1)
-def _other_pools() -> ThreadpoolController | None:
-    """BLAS pools that SciPy does not use; None where there is one pool for all.
-
-    Looking up the loaded libraries takes milliseconds, so it is done once.
-    """
-    pools = ThreadpoolController().select(user_api="blas")
-    others = [info["filepath"] for info in pools.info() if "scipy.libs" not in info["filepath"]]
-    if not others or len(others) == len(pools.info()):
-        return None
-    return pools.select(filepath=others)
+def _pools() -> ThreadpoolController:
+    """The loaded BLAS libraries; looking them up takes milliseconds, so it is done once."""
+    return ThreadpoolController().select(user_api="blas")
 
 
 def limited_threads(size: int) -> AbstractContextManager[Any]:
-    """Context for dense blocks of ``size`` columns: one BLAS pool at work."""
+    """Context with one BLAS thread, for dense blocks of ``size`` columns."""
     if size < SMALL:
         return nullcontext()
-    pools = _other_pools()
-    if pools is None:
-        return nullcontext()
-    context: AbstractContextManager[Any] = pools.limit(limits=1)
+    context: AbstractContextManager[Any] = _pools().limit(limits=1)
     return context
 
 

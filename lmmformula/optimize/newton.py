@@ -22,6 +22,8 @@ from lmmformula.optimize.spectrum import Spectrum
 
 __all__ = ["Newton"]
 
+SAME_HESSIAN = 1e-3
+"""Distance in relative standard deviations over which the Hessian changes by less than 1e-2."""
 LARGEST = 1e7
 """Relative standard deviations beyond it mean that the residual variance is going to zero."""
 ESCAPE_TRIALS = 10
@@ -74,6 +76,7 @@ class _NewtonRun:
         self.recorder = Recorder(objective, callback)
         self.radius, self.snap = settings.max_step, settings.snap
         self.polished = False
+        self.dear: tuple[FloatArray, FloatArray] | None = None
 
     def run(self, start: FloatArray) -> Solution:
         settings = self.settings
@@ -86,11 +89,11 @@ class _NewtonRun:
             )
         exact = False
         while True:
-            spectrum = Spectrum(point, exact=exact, flat=settings.flat)
+            spectrum = self._spectrum(point, exact=exact)
             tolerance = max(settings.tolerance, self.objective.rounding)
             if spectrum.decrement <= tolerance or self._nearly_there(spectrum):
                 if not spectrum.exact:
-                    spectrum = Spectrum(point, exact=True, flat=settings.flat)
+                    spectrum = self._spectrum(point, exact=True)
                 if spectrum.decrement <= tolerance and not self._doubtful(spectrum):
                     if spectrum.is_minimum:
                         return self._solution(point, spectrum)
@@ -105,7 +108,8 @@ class _NewtonRun:
                 return self._solution(point, spectrum, OptimumStatus.MAX_EVALUATIONS)
             moved, rejected = self._step(point, spectrum)
             if moved is None:
-                if spectrum.exact:
+                spent = self.objective.n_evaluations >= settings.max_evaluations
+                if spectrum.exact and not spent:
                     return self._solution(point, spectrum, OptimumStatus.STALLED)
                 exact = True
                 continue
@@ -114,6 +118,16 @@ class _NewtonRun:
             exact = self.objective.hessian_is_cheap and (
                 rejected or exact or decrease < settings.average_until
             )
+
+    def _spectrum(self, point: Any, *, exact: bool) -> Spectrum:
+        """Curvature at a point; a dear exact Hessian serves for points very close by as well."""
+        flat = self.settings.flat
+        if self.dear is not None and math.dist(point.phi, self.dear[0]) <= SAME_HESSIAN:
+            return Spectrum(point, exact=True, flat=flat, hessian=self.dear[1])
+        spectrum = Spectrum(point, exact=exact, flat=flat)
+        if exact and not self.objective.hessian_is_cheap:
+            self.dear = (point.phi, spectrum.hessian)
+        return spectrum
 
     def _doubtful(self, spectrum: Spectrum) -> bool:
         """A curvature so small that one more step should tell a flat direction from a steep one."""

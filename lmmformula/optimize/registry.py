@@ -18,7 +18,7 @@ def resolve_optimizer(choice: str | Optimizer | None) -> Optimizer:
         return Newton()
     if isinstance(choice, Optimizer):
         return choice
-    if choice in OPTIMIZERS:
+    if isinstance(choice, str) and choice in OPTIMIZERS:
         return OPTIMIZERS[choice]()
     raise OptionError(
         "`optimizer` is not one that lmmformula knows.",

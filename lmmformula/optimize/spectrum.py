@@ -18,8 +18,11 @@ SMALL_CURVATURE = 1e-4
 class Spectrum:
     """Eigen-decomposition of a Hessian with the rotations left out."""
 
-    def __init__(self, point: Any, *, exact: bool, flat: float) -> None:
+    def __init__(
+        self, point: Any, *, exact: bool, flat: float, hessian: FloatArray | None = None
+    ) -> None:
         self.exact = exact
+        self.hessian = point.hessian(exact=exact) if hessian is None else hessian
         basis = point.effective
         if not np.isfinite(point.gradient).all():
             raise NumericalError(
@@ -27,7 +30,7 @@ class Spectrum:
                 got=f"criterion {point.value:.6g} with an infinite or undefined gradient",
                 suggestion="rescale the columns with the largest values",
             )
-        self.values, vectors = np.linalg.eigh(basis.T @ point.hessian(exact=exact) @ basis)
+        self.values, vectors = np.linalg.eigh(basis.T @ self.hessian @ basis)
         self.vectors = basis @ vectors
         self.gradient = self.vectors.T @ point.gradient
         largest = float(np.max(np.abs(self.values), initial=0.0))

@@ -20,7 +20,7 @@ def _dense(monkeypatch):
 def _chunked(monkeypatch):
     monkeypatch.setattr(cross, "DENSE_FRACTION", 2.0)
     monkeypatch.setattr(cross, "SPARSE_MAP_LIMIT", -1)
-    monkeypatch.setattr(cross, "CHUNK_ELEMENTS", 8)
+    monkeypatch.setattr(cross, "CHUNK_ELEMENTS", 4)
 
 
 def _sparse(monkeypatch):

@@ -109,7 +109,7 @@ def test_theta_of_the_wrong_shape(shape):
         estimate(system, np.ones(shape))
 
 
-@pytest.mark.parametrize("size", [np.nan, np.inf, 1e200])
+@pytest.mark.parametrize("size", [np.nan, 1e200])
 def test_where_the_likelihood_cannot_be_computed(size):
     system = assemble([CASES["one factor"]])
     with pytest.raises(NumericalError, match="theta"):
