@@ -254,6 +254,13 @@ def _is_done(existing: dict[tuple[str, str, str], Row], key: tuple[str, str, str
     return row is not None and row.status not in RETRY
 
 
+def _keep(existing: dict[tuple[str, str, str], Row], row: Row) -> None:
+    """Store a row, unless it only says that today something is missing that once was there."""
+    before = existing.get(row.key)
+    if row.status not in RETRY or before is None or before.seconds_median is None:
+        existing[row.key] = row
+
+
 def _order(rows: list[Row]) -> list[Row]:
     problems = [p.name for p in PROBLEMS]
     contenders = [c.name for c in CONTENDERS]
@@ -312,7 +319,7 @@ def main(argv: list[str] | None = None) -> None:
             rows = [run_cell(problem, stage, contender, options, versions)]
         for row in rows:
             _print(row)
-            existing[row.key] = row
+            _keep(existing, row)
         write_rows(table, with_ratios(_order(list(existing.values()))))
         write_environment(folder, versions)
     report.write_tables(folder)

@@ -8,27 +8,65 @@ True
 
 from __future__ import annotations
 
-from lmmformula.datasets import list_datasets, load_dataset
-from lmmformula.errors import (
-    ConvergenceWarning,
-    DataError,
-    DataWarning,
-    DesignError,
-    DesignWarning,
-    DimensionError,
-    DroppedRowsWarning,
-    FormulaError,
-    FormulaWarning,
-    LMMError,
-    LMMWarning,
-    NumericalError,
-    OptionError,
-    RankWarning,
-    SingularFitWarning,
-)
-from lmmformula.inference.likelihood_ratio import anova
-from lmmformula.model import LinearMixedModel, lmer, lmm, load
-from lmmformula.results import LinearMixedResults
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+# Public names and the modules that define them. They are loaded when first used, so that importing
+# the package costs nothing; the imports below tell type checkers and editors the same thing.
+_HOMES = {
+    "lmmformula.datasets": ("list_datasets", "load_dataset"),
+    "lmmformula.errors": (
+        "ConvergenceWarning",
+        "DataError",
+        "DataWarning",
+        "DesignError",
+        "DesignWarning",
+        "DimensionError",
+        "DroppedRowsWarning",
+        "FormulaError",
+        "FormulaWarning",
+        "InferenceWarning",
+        "LMMError",
+        "LMMWarning",
+        "NumericalError",
+        "OptionError",
+        "RankWarning",
+        "SingularFitWarning",
+    ),
+    "lmmformula.inference.bootstrap_lrt": ("bootstrap_lrt",),
+    "lmmformula.inference.likelihood_ratio": ("anova",),
+    "lmmformula.inference.restricted_lrt": ("exact_rlrt",),
+    "lmmformula.model": ("LinearMixedModel", "lmer", "lmm", "load"),
+    "lmmformula.results": ("LinearMixedResults",),
+}
+
+if TYPE_CHECKING:
+    from lmmformula.datasets import list_datasets, load_dataset
+    from lmmformula.errors import (
+        ConvergenceWarning,
+        DataError,
+        DataWarning,
+        DesignError,
+        DesignWarning,
+        DimensionError,
+        DroppedRowsWarning,
+        FormulaError,
+        FormulaWarning,
+        InferenceWarning,
+        LMMError,
+        LMMWarning,
+        NumericalError,
+        OptionError,
+        RankWarning,
+        SingularFitWarning,
+    )
+    from lmmformula.inference.bootstrap_lrt import bootstrap_lrt
+    from lmmformula.inference.likelihood_ratio import anova
+    from lmmformula.inference.restricted_lrt import exact_rlrt
+    from lmmformula.model import LinearMixedModel, lmer, lmm, load
+    from lmmformula.results import LinearMixedResults
 
 __all__ = [
     "ConvergenceWarning",
@@ -40,6 +78,7 @@ __all__ = [
     "DroppedRowsWarning",
     "FormulaError",
     "FormulaWarning",
+    "InferenceWarning",
     "LMMError",
     "LMMWarning",
     "LinearMixedModel",
@@ -49,6 +88,8 @@ __all__ = [
     "RankWarning",
     "SingularFitWarning",
     "anova",
+    "bootstrap_lrt",
+    "exact_rlrt",
     "list_datasets",
     "lmer",
     "lmm",
@@ -56,4 +97,17 @@ __all__ = [
     "load_dataset",
 ]
 
-__version__ = "0.1.0"
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its module."""
+    for home, names in _HOMES.items():
+        if name in names:
+            value = getattr(import_module(home), name)
+            globals()[name] = value
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Public names only."""
+    return [*__all__, "__version__"]

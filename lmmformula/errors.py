@@ -19,6 +19,7 @@ __all__ = [
     "DroppedRowsWarning",
     "FormulaError",
     "FormulaWarning",
+    "InferenceWarning",
     "LMMError",
     "LMMWarning",
     "NumericalError",
@@ -125,3 +126,7 @@ class DataWarning(LMMWarning):
 
 class DesignWarning(LMMWarning):
     """A design check failed and ``checks="warn"`` let it pass."""
+
+
+class InferenceWarning(LMMWarning):
+    """A test or an interval is not quite the one asked for, or needs care in reading."""

@@ -12,21 +12,20 @@ from numpy.typing import ArrayLike
 
 from lmmformula.design import Design
 from lmmformula.engine import BlockedSystem, Estimates, conditional_covariances
-from lmmformula.errors import OptionError
-from lmmformula.inference.df import check_method
+from lmmformula.inference.bootstrap import BootstrapAccessors
+from lmmformula.inference.df import DEFAULT_METHOD, check_method
 from lmmformula.inference.fixed import FixedEffectTests
+from lmmformula.inference.influence import InfluenceAccessors
+from lmmformula.inference.marginal import MarginalAccessors
+from lmmformula.inference.prediction import PredictionAccessors
+from lmmformula.inference.profile import ProfileAccessors
 from lmmformula.optimize import Optimum, OptimumStatus
 from lmmformula.postfit import effects, persist, remarks
 from lmmformula.postfit.augment import augment
 from lmmformula.postfit.broom import glance, tidy
+from lmmformula.postfit.errors_of_rows import hat_values
 from lmmformula.postfit.fingerprint import Fingerprint
-from lmmformula.postfit.predict import (
-    check_new_levels,
-    linear_predictor,
-    predict,
-    residuals,
-    resolve_groups,
-)
+from lmmformula.postfit.predict import linear_predictor, residuals
 from lmmformula.postfit.records import Dropped, ModelLike
 from lmmformula.postfit.simulate import simulate
 from lmmformula.postfit.singular import Singularity, effect_scales, find_singularities
@@ -35,7 +34,14 @@ from lmmformula.report import Summary, TableOptions, VarCorr, summarize
 __all__ = ["LinearMixedResults"]
 
 
-class LinearMixedResults(FixedEffectTests):
+class LinearMixedResults(
+    FixedEffectTests,
+    MarginalAccessors,
+    PredictionAccessors,
+    InfluenceAccessors,
+    ProfileAccessors,
+    BootstrapAccessors,
+):
     """A fitted linear mixed model.
 
     Nothing is computed when a result is made; every property computes itself when it is read.
@@ -177,49 +183,16 @@ class LinearMixedResults(FixedEffectTests):
 
         Parameters
         ----------
-        kind : {"response", "pearson", "scaled", "marginal", "working", "deviance"}
-            Observed less fitted; times the root of the weights; that over sigma; observed less
-            the fixed part. "working" and "deviance" are R's names for the first two.
+        kind : str
+            "response": observed less fitted; "pearson": times the root of the weights; "scaled":
+            that over sigma; "standardized": that over the root of one less the leverage;
+            "marginal": observed less the fixed part. "working", "deviance" and "studentized"
+            (``rstudent``) are R's names for the first, the second and the standardized ones.
         """
         self._model.require_rows("`resid`")
-        return self._rows(residuals(self.design, self.estimates, kind), "resid")
-
-    def predict(
-        self,
-        newdata: Any = None,
-        random: Literal["all", "none"] | Sequence[str] = "all",
-        new_levels: Literal["raise", "zero"] = "raise",
-        interval: None = None,
-        alpha: float = 0.05,
-    ) -> pd.Series:
-        """Predict the response.
-
-        Parameters
-        ----------
-        newdata : frame or dict, optional
-            Rows to predict; default: the fitted rows.
-        random : "all", "none" or list of grouping factors
-            Whose random effects are added.
-        new_levels : {"raise", "zero"}
-            Levels that were not fitted: an error, or a random effect of zero.
-        interval : None
-            Intervals come with a later release.
-        alpha : float
-            One less the level of the interval.
-
-        Returns
-        -------
-        Series
-            With the index of ``newdata``; NaN in rows with a missing value. An offset that is
-            named by column is added.
-        """
-        _refuse_interval(interval)
-        check_new_levels(new_levels)
-        groups = resolve_groups(random, list(self.ngroups))
-        if newdata is not None:
-            return predict(self.design, self.estimates, newdata, groups, new_levels=new_levels)
-        self._model.require_rows("`predict()` without new data")
-        return self._rows(linear_predictor(self.design, self.estimates, groups), "predicted")
+        parts = (self.design, self.estimates)
+        values = residuals(*parts, kind, lambda: hat_values(*parts, self.system))
+        return self._rows(values, "resid")
 
     def simulate(self, n: int, seed: Any, random: Literal["new", "fitted"] = "new") -> pd.DataFrame:
         """Draw responses at the estimates.
@@ -253,31 +226,40 @@ class LinearMixedResults(FixedEffectTests):
         """
         model = self._model.with_response(y)
         fitted: LinearMixedResults = model.fit(
-            self.criterion == "REML", start=self.estimates.theta, optimizer=self._optimum.settings
+            self.criterion == "REML", optimizer=self._optimum.settings
         )
         return fitted
 
     def refit_ml(self) -> LinearMixedResults:
         """Return the maximum likelihood fit of the same model (at the same theta if given)."""
-        if self.criterion == "ML":
+        return self._refit(reml=False)
+
+    def refit_reml(self) -> LinearMixedResults:
+        """Return the REML fit of the same model (at the same theta if given)."""
+        return self._refit(reml=True)
+
+    def _refit(self, *, reml: bool) -> LinearMixedResults:
+        if self.criterion == ("REML" if reml else "ML"):
             return self
         is_given = self._optimum.status is OptimumStatus.FIXED
         fitted: LinearMixedResults = (
-            self._model.at(self.theta, False)
+            self._model.at(self.theta, reml)
             if is_given
-            else self._model.fit(False, optimizer=self._optimum.settings)
+            else self._model.fit(reml, optimizer=self._optimum.settings)
         )
         return fitted
 
     # -- output ----------------------------------------------------------------------------------
 
-    def summary(self, ddf: str = "wald", alpha: float = 0.05) -> Summary:
+    def summary(self, ddf: str = DEFAULT_METHOD, alpha: float = 0.05) -> Summary:
         """Tables of the fit, for a terminal, a notebook or a paper.
 
         Parameters
         ----------
-        ddf : {"wald"}
-            Degrees of freedom of the tests; other methods come with later releases.
+        ddf : {"satterthwaite", "kenward-roger", "kenward-roger-observed", "wald"}
+            Degrees of freedom of the tests and limits. Kenward-Roger takes the expected
+            information, as pbkrtest, or the observed one, as SAS and JMP, and needs REML: a
+            maximum likelihood fit is refitted. "wald" refers to the normal distribution.
         alpha : float, default 0.05
             One less the level of the intervals.
 
@@ -294,7 +276,7 @@ class LinearMixedResults(FixedEffectTests):
         effects: Collection[str] = ("fixed", "ran_pars"),
         conf_int: bool = False,
         alpha: float = 0.05,
-        ddf: str = "wald",
+        ddf: str = DEFAULT_METHOD,
     ) -> pd.DataFrame:
         """Return one row per parameter, in broom.mixed's columns; "ran_vals" adds the modes."""
         return tidy(self, effects, conf_int=conf_int, alpha=alpha, ddf=ddf)
@@ -306,7 +288,7 @@ class LinearMixedResults(FixedEffectTests):
     def augment(self, data: Any = None) -> pd.DataFrame:
         """Return the used rows (of ``data`` if given) with fitted values and residuals."""
         self._model.require_rows("`augment`")
-        return augment(self.design, self.estimates, data)
+        return augment(self.design, self.estimates, self.system, data)
 
     def without_data(self) -> LinearMixedResults:
         """Return the same result without arrays as long as the data."""
@@ -339,13 +321,3 @@ class LinearMixedResults(FixedEffectTests):
 
     def _repr_html_(self) -> str:
         return self.summary().as_html()
-
-
-def _refuse_interval(interval: Any) -> None:
-    if interval is not None:
-        raise OptionError(
-            "`predict` has no intervals in this release.",
-            got=f"`interval={interval!r}`",
-            suggestion="leave `interval` out",
-            argument="interval",
-        )

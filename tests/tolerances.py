@@ -51,3 +51,27 @@ def assert_close(ours: ArrayLike, reference: ArrayLike, rtol: float, what: str =
 def criterion_limit(reference: float) -> float:
     """Return how far a criterion may lie from the reference's."""
     return CRITERION_ATOL + CRITERION_RTOL * abs(reference)
+
+DF_RTOL = 1e-5
+"""Satterthwaite's degrees of freedom, F and their tables: lmerTest differentiates numerically
+(Richardson extrapolation; it is sure of about six digits). Largest gap seen: 2e-6 (TIMSS, two
+slopes)."""
+
+ADJUSTED_RTOL = 1e-6
+"""Kenward-Roger: closed forms on both sides, at optima that differ as ``THETA_RTOL`` says."""
+
+HYPOTHESIS_RTOL = 1e-5
+"""F of type II and III: lmerTest rounds the coefficients of its hypotheses to seven digits
+(``zapsmall``). Largest gap seen: 4e-7."""
+
+JMP_RTOL = 1e-7
+"""JMP agrees with the exact optimum; ten digits are stored."""
+
+SAS_RTOL = 1e-6
+"""SAS stops at a relative change of its criterion of 1e-8."""
+
+SAS_EARLY_STOP_RTOL = 2e-4
+"""SAS stopped earlier in the strip plot and in the quadratic models of the sleep study."""
+
+EXPECTED_INFORMATION_RTOL = 1e-5
+"""Kenward-Roger tables that lmerTest gave at plain ``lmer()``'s optimum, which is that far off."""

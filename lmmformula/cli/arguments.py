@@ -37,7 +37,12 @@ def build_parser() -> argparse.ArgumentParser:
     fit.add_argument("formula", metavar="FORMULA", help="model in lme4's notation")
     _add_data_options(fit)
     fit.add_argument("--ml", action="store_true", help="maximum likelihood instead of REML")
-    fit.add_argument("--ddf", metavar="METHOD", help="degrees of freedom of the tests: wald")
+    fit.add_argument(
+        "--ddf",
+        metavar="METHOD",
+        help="degrees of freedom of the tests: satterthwaite (default), kenward-roger, "
+        "kenward-roger-observed or wald",
+    )
     fit.add_argument("--plot", metavar="FILE.png", help="save a figure (not in this release)")
 
     compare = _command(

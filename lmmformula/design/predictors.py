@@ -6,11 +6,12 @@ the rows are gone. So the summary is made once, when the design is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from lmmformula._arrays import FloatArray, IntArray, frozen
@@ -39,7 +40,9 @@ class Predictor:
     mean : object
         Mean in the rows used (a float, or a datetime); None for factors.
     extent : float
-        Largest less smallest value; zero for factors.
+        Largest less smallest value (nanoseconds for datetimes); zero for factors.
+    categories : tuple
+        What the data call the levels, for a column of categories; empty for others.
     """
 
     name: str
@@ -47,6 +50,23 @@ class Predictor:
     levels: tuple[Any, ...]
     mean: Any = None
     extent: float = 0.0
+    categories: tuple[Any, ...] = ()
+
+    def column(self, values: Sequence[Any], codes: IntArray) -> Any:
+        """Make a column such as the data have.
+
+        Parameters
+        ----------
+        values : sequence
+            Some of ``levels``, or numbers.
+        codes : ndarray of int
+            Positions in ``values``.
+        """
+        if not self.categories:
+            return np.array(values)[codes]
+        known = dict(zip(self.levels, self.categories, strict=True))
+        categories: Any = pd.Index([known[value] for value in values])
+        return pd.Categorical.from_codes(codes, categories=categories)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,8 +148,9 @@ def _read(value: Numbers | Categories, is_coded: bool) -> tuple[Predictor, NDArr
     """One column, with the positions of its values among its levels if it has levels."""
     if isinstance(value, Categories):
         codes, present = compressed(value.codes, len(value.levels))
-        labels = tuple(category_label(value.levels[i]) for i in present)
-        return Predictor(value.name, True, labels), codes
+        categories = tuple(value.levels[i] for i in present)
+        labels = tuple(category_label(level) for level in categories)
+        return Predictor(value.name, True, labels, categories=categories), codes
     if value.is_logical or is_coded:
         found, inverse = np.unique(value.values, return_inverse=True)
         return Predictor(value.name, True, tuple(found.tolist())), inverse

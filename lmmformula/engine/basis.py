@@ -10,16 +10,15 @@ chunk of rows and then holds for all of them. Estimates are carried back at the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from lmmformula._arrays import FloatArray
 from lmmformula.covariance import STRUCTURES
-from lmmformula.errors import DesignError
 from lmmformula.matrices import ModelMatrices
 
-__all__ = ["WorkingBasis", "learn_basis"]
+__all__ = ["EXACT_FIT", "WorkingBasis", "centred", "learn_basis"]
 
 SAMPLE_ROWS = 100_000
 CONDITION_LIMIT = 1e-6
@@ -63,23 +62,27 @@ def learn_basis(matrices: ModelMatrices) -> WorkingBasis:
     if fixed is None:
         fixed = _inverse_factor(_weighted(matrices.X, matrices, step), orthonormal=False)
     assert fixed is not None
-    working = _weighted(matrices.X, matrices, step) @ fixed
-    y = _weighted(matrices.working_response[:, None], matrices, step)[:, 0]
-    coefficients = np.linalg.lstsq(working, y, rcond=None)[0] if matrices.p else np.zeros(0)
-    scale = _root_mean_square(y - working @ coefficients)
-    if scale <= EXACT_FIT * _root_mean_square(y):
-        raise DesignError(
-            "the fixed effects reproduce the response exactly, so no residual variance is left to "
-            "estimate.",
-            got=f"residual root mean square {scale:.3g}, response {_root_mean_square(y):.3g}",
-            suggestion="check that the response is not among the predictors, nor rounded to a "
-            "function of them",
-        )
     random = tuple(
         _term_basis(_weighted(block.z, matrices, step), STRUCTURES[block.structure].invariance)
         for block in matrices.random
     )
-    return WorkingBasis(fixed, fixed @ coefficients, scale, random)
+    blank = WorkingBasis(fixed, np.zeros(matrices.p), 1.0, random)
+    return centred(blank, matrices, matrices.y)
+
+
+def centred(basis: WorkingBasis, matrices: ModelMatrices, y: FloatArray) -> WorkingBasis:
+    """The same columns, with the origin and unit of another response y (n,)."""
+    step = max(1, matrices.n_obs // SAMPLE_ROWS)
+    response = y if matrices.offset is None else y - matrices.offset
+    working = _weighted(matrices.X, matrices, step) @ basis.fixed
+    response = _weighted(response[:, None], matrices, step)[:, 0]
+    gram, target = working.T @ working, working.T @ response
+    coefficients = np.linalg.lstsq(gram, target, rcond=1e-14)[0] if matrices.p else np.zeros(0)
+    size = _root_mean_square(response)
+    scale = _root_mean_square(response - working @ coefficients)
+    if scale <= EXACT_FIT * size:  # these rows cannot tell; the sums over all rows are checked
+        scale = size or 1.0
+    return replace(basis, beta=basis.fixed @ coefficients, scale=scale)
 
 
 def _weighted(columns: FloatArray, matrices: ModelMatrices, step: int) -> FloatArray:

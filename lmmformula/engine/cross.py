@@ -14,12 +14,16 @@ from scipy.sparse import csr_array
 
 from lmmformula._arrays import FloatArray, IntArray
 from lmmformula.engine.crossproducts import PairBlocks
-from lmmformula.engine.layout import FactorLayout, TailLayout
+from lmmformula.engine.layout import (
+    SPARSE_MAP_LIMIT,
+    FactorLayout,
+    TailLayout,
+    sparse_map_size,
+)
 
 __all__ = ["Cross", "DenseCross", "NoCross", "SparseCross", "cross_blocks"]
 
 DENSE_FRACTION = 0.1
-SPARSE_MAP_LIMIT = 40_000_000
 CHUNK_ELEMENTS = 8_000_000
 
 
@@ -246,10 +250,8 @@ def _entry_pairs(pointer: IntArray) -> tuple[IntArray, IntArray, IntArray]:
 def cross_blocks(first: FactorLayout, tail: TailLayout, pairs: list[PairBlocks]) -> Cross:
     """Choose the storage: dense products for dense crossings, a sparse map for the rest."""
     effects = _effect_matrices(first, tail, pairs)
-    n_entries = effects[0].nnz
-    counts = np.diff(effects[0].indptr).astype(np.float64)
-    map_size = float(np.sum(counts * (counts + 1.0))) / 2.0 * first.k * (first.k + 1) / 2
-    crowded = n_entries > DENSE_FRACTION * first.n_levels * tail.n_columns
+    map_size = sparse_map_size(tail.factors, pairs, first.n_levels) * first.k * (first.k + 1) / 2
+    crowded = effects[0].nnz > DENSE_FRACTION * first.n_levels * tail.n_columns
     if tail.is_single and (crowded or map_size > SPARSE_MAP_LIMIT):
         small = first.n_columns * tail.n_columns <= 4 * CHUNK_ELEMENTS
         return DenseCross(effects, densify=crowded or small)

@@ -11,7 +11,7 @@ from scipy.sparse import csc_array
 from lmmformula._arrays import CodeArray, FloatArray, IntArray
 from lmmformula.engine.basis import WorkingBasis
 from lmmformula.engine.layout import FactorLayout
-from lmmformula.errors import DimensionError, NumericalError
+from lmmformula.errors import NumericalError
 from lmmformula.matrices import ModelMatrices
 
 __all__ = ["CrossProducts", "PairBlocks", "accumulate", "response_products"]
@@ -112,12 +112,6 @@ def response_products(
     y: FloatArray,
 ) -> tuple[list[FloatArray], FloatArray]:
     """Z'Wy of each factor, (k, J), and [X y]'Wy, (p + 1,), for another response."""
-    if y.shape != matrices.y.shape:
-        raise DimensionError(
-            "the new response does not have one value for each row of the fit.",
-            got=f"shape {y.shape}, rows used {matrices.n_obs}",
-            suggestion="pass the rows that were used, in their order",
-        )
     per_factor = [np.zeros((layout.k, layout.n_levels)) for layout in layouts]
     column = np.zeros(matrices.p + 1)
     for rows in _blocks(matrices, layouts, basis, y):

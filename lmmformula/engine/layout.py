@@ -10,8 +10,10 @@ every operation is one batched call.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -22,6 +24,22 @@ from lmmformula.covariance import STRUCTURES, Structure
 from lmmformula.matrices import ModelMatrices
 
 __all__ = ["Bucket", "FactorLayout", "TailLayout", "TermLayout", "factor_layouts", "tail_layout"]
+
+
+SPARSE_MAP_LIMIT = 40_000_000
+"""Entries of a sparse map beyond which the tail is one dense block."""
+
+
+class LevelPairs(Protocol):
+    """Pairs of levels of two factors that occur together."""
+
+    @property
+    def left(self) -> IntArray:
+        """Levels of the first factor."""
+
+    @property
+    def right(self) -> IntArray:
+        """Levels of the second factor."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -227,7 +245,7 @@ def _directions(terms: list[TermLayout]) -> FloatArray:
 
 
 def tail_layout(
-    factors: tuple[FactorLayout, ...], links: tuple[tuple[IntArray, IntArray], ...], n_first: int
+    factors: tuple[FactorLayout, ...], pairs: Sequence[LevelPairs], n_first: int
 ) -> TailLayout:
     """Find the tail's components and pack them into buckets.
 
@@ -235,17 +253,23 @@ def tail_layout(
     ----------
     factors : tuple of FactorLayout
         The tail's factors.
-    links : tuple of (ndarray, ndarray)
+    pairs : sequence of LevelPairs
         For each tail factor the (eliminated level, tail level) pairs that occur together.
     n_first : int
         Number of levels of the eliminated factor.
+
+    Notes
+    -----
+    Components so widely crossed that their sparse map would be too large are treated as one.
     """
     starts = tuple(np.cumsum([0, *(factor.n_columns for factor in factors)])[:-1].tolist())
     n_columns = sum(factor.n_columns for factor in factors)
     if not factors:
         empty = np.zeros(0, dtype=np.int64)
         return TailLayout((), (), (), empty, empty, empty)
-    component = _components(factors, links, n_first)
+    component = [np.zeros(factor.n_levels, dtype=np.int64) for factor in factors]
+    if sparse_map_size(factors, pairs, n_first) <= SPARSE_MAP_LIMIT:
+        component = _components(factors, pairs, n_first)
     buckets = _pack(factors, starts, component, n_columns)
     bucket_of, row_of, slot_of = (np.zeros(n_columns, dtype=np.int64) for _ in range(3))
     for number, bucket in enumerate(buckets):
@@ -255,14 +279,24 @@ def tail_layout(
     return TailLayout(factors, starts, buckets, bucket_of, row_of, slot_of)
 
 
+def sparse_map_size(
+    factors: tuple[FactorLayout, ...], pairs: Sequence[LevelPairs], n_first: int
+) -> float:
+    """Pairs of tail columns that share an eliminated level, summed over those levels."""
+    touched = np.zeros(n_first)
+    for factor, pair in zip(factors, pairs, strict=True):
+        touched += factor.k * np.bincount(pair.left, minlength=n_first)
+    return float(np.sum(touched * (touched + 1.0))) / 2.0
+
+
 def _components(
-    factors: tuple[FactorLayout, ...], links: tuple[tuple[IntArray, IntArray], ...], n_first: int
+    factors: tuple[FactorLayout, ...], pairs: Sequence[LevelPairs], n_first: int
 ) -> list[IntArray]:
     """Component number of every level of every tail factor."""
     offsets = np.cumsum([n_first, *(factor.n_levels for factor in factors)])
-    rows = np.concatenate([first for first, _ in links])
+    rows = np.concatenate([pair.left for pair in pairs])
     columns = np.concatenate(
-        [level + offset for (_, level), offset in zip(links, offsets[:-1], strict=True)]
+        [pair.right + offset for pair, offset in zip(pairs, offsets[:-1], strict=True)]
     )
     n_nodes = int(offsets[-1])
     graph = coo_array((np.ones(len(rows), dtype=np.int8), (rows, columns)), (n_nodes, n_nodes))

@@ -24,6 +24,8 @@ from lmmformula.errors import DimensionError
 
 __all__ = ["Objective", "Point"]
 
+UNIT_ROUNDING = 1e-16
+
 
 class Point:
     """The criterion and its derivatives at one ``phi``; derivatives are computed when asked for.
@@ -108,7 +110,8 @@ class Objective:
     n_evaluations : int
         Number of times the criterion was computed, whatever for.
     rounding : float
-        Differences of the criterion below this are rounding.
+        Differences of the criterion below this are rounding, at the point computed last: the
+        residual sum of squares is what remains of a larger sum.
     """
 
     def __init__(self, system: BlockedSystem, reml: bool = True) -> None:
@@ -121,11 +124,11 @@ class Objective:
         ]
         self.n_phi = int(ends[-1])
         self.hessian_is_cheap = system.hessian_is_cheap
-        self.rounding = 2e-16 * system.n_obs
+        self.rounding = UNIT_ROUNDING * system.n_obs
 
     def threads(self) -> AbstractContextManager[Any]:
         """Context that keeps BLAS pools from fighting over the cores."""
-        return limited_threads(self.system.tail.n_columns + self.system.p)
+        return limited_threads()
 
     def parts(self, phi: FloatArray) -> list[tuple[TermLayout, FloatArray]]:
         """(term, its parameters) for every term."""
@@ -142,6 +145,9 @@ class Objective:
         self.n_evaluations += 1
         with self.threads():
             evaluation = Evaluation(self.system, self.factors(phi), self.reml)
+        if np.isfinite(evaluation.value):
+            cancelled = self.system.xy[-1, -1] / evaluation.pwrss
+            self.rounding = UNIT_ROUNDING * (self.system.n_obs + evaluation.nu * cancelled)
         return Point(self, phi, evaluation)
 
     def start(self, size: float | None = None) -> FloatArray:
@@ -173,7 +179,8 @@ class Objective:
         """Lower-triangular template of every term, in the user's columns."""
         result = []
         for basis, factor in zip(self.system.basis.random, self.factors(phi), strict=True):
-            result.append(lower_template(basis @ factor))
+            unit = np.abs(basis).max(axis=1) * np.abs(factor).max()
+            result.append(lower_template(basis @ factor, unit))
         return result
 
     def theta(self, phi: FloatArray) -> FloatArray:
@@ -186,13 +193,16 @@ class Objective:
         )
 
 
-def lower_template(factor: FloatArray) -> FloatArray:
-    """Lower Cholesky factor of ``factor @ factor.T`` with exact zeros for singular directions."""
+def lower_template(factor: FloatArray, unit: FloatArray) -> FloatArray:
+    """Lower Cholesky factor of ``factor @ factor.T`` with exact zeros for singular directions.
+
+    A row far below the ``unit`` of its effect, (k,), is a zero variance.
+    """
     if factor.shape[0] == 1:
         return np.abs(factor)
     largest = max(float(np.abs(factor).max()), 1e-300)
     size = largest * np.sqrt(np.sum((factor / largest) ** 2, axis=1))
-    positive = size > 1e-13 * max(size.max(), 1e-300)
+    positive = size > 1e-13 * unit
     scaled = np.where(positive[:, None], factor / np.where(positive, size, 1.0)[:, None], 0.0)
     return size[:, None] * semidefinite_cholesky(scaled @ scaled.T)
 

@@ -60,6 +60,8 @@ def restricted_moments(system: BlockedSystem, full: FloatArray) -> FloatArray:
     X has orthogonal columns of mean square one in the working basis, so P_0 = I - XX'/n.
     """
     n, p = system.n_obs, system.p
+    if p == 0:
+        return full
     columns, moves = _moved_columns(system)
     crossing = _working_gram(system, *columns).reshape(len(moves), p, len(moves), p)
     inner = (

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from lmmformula._arrays import FloatArray, IntArray
-from lmmformula.engine.basis import WorkingBasis, learn_basis
+from lmmformula.engine.basis import EXACT_FIT, WorkingBasis, centred, learn_basis
 from lmmformula.engine.cross import Cross, NoCross, cross_blocks
 from lmmformula.engine.crossproducts import CrossProducts, accumulate, response_products
 from lmmformula.engine.layout import (
@@ -20,12 +20,15 @@ from lmmformula.engine.layout import (
     tail_layout,
 )
 from lmmformula.engine.start import moment_matrix, restricted_moments
-from lmmformula.errors import DesignError
+from lmmformula.engine.threads import limited_threads
+from lmmformula.errors import DesignError, DimensionError
 from lmmformula.matrices import ModelMatrices
 
 __all__ = ["BlockedSystem", "assemble", "replace_response"]
 
-MEMORY_LIMIT = 8e9
+MEMORY_LIMIT = 16e9
+BLOCKS_HELD = 5
+CHEAP_BLOCK = 600
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +118,7 @@ class BlockedSystem:
     @property
     def hessian_is_cheap(self) -> bool:
         """Whether the exact Hessian costs little beside an evaluation."""
-        return self.tail.n_columns <= 600 or not self.tail.is_single
+        return max((b.columns.shape[1] for b in self.tail.buckets), default=0) <= CHEAP_BLOCK
 
     def __repr__(self) -> str:
         tail = "none" if not self.tail.factors else "blocks"
@@ -152,14 +155,17 @@ def assemble(chunks: Iterable[ModelMatrices]) -> BlockedSystem:
     Cost: one pass over the rows, O(n k (k + p)); nothing later touches them again.
     """
     total: CrossProducts | None = None
-    for matrices in chunks:
+    with limited_threads():
+        for matrices in chunks:
+            if not matrices.n_obs:
+                continue
+            if total is None:
+                layouts, basis = factor_layouts(matrices), learn_basis(matrices)
+                total = _zero(layouts, matrices.p)
+            accumulate(total, matrices, layouts, basis)
         if total is None:
-            layouts, basis = factor_layouts(matrices), learn_basis(matrices)
-            total = _zero(layouts, matrices.p)
-        accumulate(total, matrices, layouts, basis)
-    if total is None:
-        raise DesignError("there are no rows to fit.", suggestion="check `subset` and the source")
-    return _arranged(total, layouts, basis)
+            raise DesignError("there are no rows to fit.", suggestion="check `subset`")
+        return _arranged(total, layouts, basis)
 
 
 def replace_response(
@@ -175,8 +181,23 @@ def replace_response(
         The rows.
     y : ndarray, shape (n,)
         New response (an offset is taken off as in the original fit).
+
+    Raises
+    ------
+    DimensionError
+        ``y`` does not have one value for each row.
+    DesignError
+        X reproduces ``y`` exactly.
     """
-    columns, corner = response_products(matrices, system.factors, system.basis, y)
+    if y.shape != matrices.y.shape:
+        raise DimensionError(
+            "the new response does not have one value for each row of the fit.",
+            got=f"shape {y.shape}, rows used {matrices.n_obs}",
+            suggestion="pass the rows that were used, in their order",
+        )
+    with limited_threads():
+        basis = centred(system.basis, matrices, y)
+        columns, corner = response_products(matrices, system.factors, basis, y)
     first_xy = system.first_xy.copy()
     first_xy[:, -1] = columns[0]
     tail_xy = system.tail_xy
@@ -185,7 +206,8 @@ def replace_response(
         tail_xy[:, -1] = np.concatenate([part.T.ravel() for part in columns[1:]])
     xy = system.xy.copy()
     xy[-1] = xy[:, -1] = corner
-    return replace(system, first_xy=first_xy, tail_xy=tail_xy, xy=xy)
+    _check_residual(xy, system.n_obs)
+    return replace(system, basis=basis, first_xy=first_xy, tail_xy=tail_xy, xy=xy)
 
 
 def _zero(layouts: tuple[FactorLayout, ...], p: int) -> CrossProducts:
@@ -197,25 +219,34 @@ def _zero(layouts: tuple[FactorLayout, ...], p: int) -> CrossProducts:
     )
 
 
+def _check_residual(xy: FloatArray, n_obs: int) -> None:
+    """Raise where X reproduces the response exactly."""
+    p = len(xy) - 1
+    explained = xy[:p, p] @ np.linalg.lstsq(xy[:p, :p], xy[:p, p], rcond=1e-14)[0] if p else 0.0
+    if not xy[p, p] - explained > n_obs * EXACT_FIT**2:
+        raise DesignError(
+            "the fixed effects reproduce the response exactly, so no residual variance is left to "
+            "estimate.",
+            got="a residual sum of squares of zero, up to rounding",
+            suggestion="check that the response is not among the predictors, nor rounded to a "
+            "function of them",
+        )
+
+
 def _arranged(
     total: CrossProducts, layouts: tuple[FactorLayout, ...], basis: WorkingBasis
 ) -> BlockedSystem:
     """Put the sums where the elimination wants them."""
+    _check_residual(total.xy, total.n_obs)
     first, rest = layouts[0], layouts[1:]
-    links = tuple((total.pairs[0, g].left, total.pairs[0, g].right) for g in range(1, len(layouts)))
-    tail = tail_layout(rest, links, first.n_levels)
-    if 8.0 * tail.storage > MEMORY_LIMIT:
-        sizes = ", ".join(f"{f.group}: {f.n_columns}" for f in layouts)
-        raise DesignError(
-            "the grouping factors cross so widely that their dense block would not fit in memory.",
-            got=f"columns {sizes}; {8e-9 * tail.storage:.1f} GB for one block",
-            suggestion="drop a crossed term, or group by a coarser factor",
-        )
+    pairs = [total.pairs[0, g] for g in range(1, len(layouts))]
+    tail = tail_layout(rest, pairs, first.n_levels)
+    _check_memory(tail, layouts)
     cross: Cross = NoCross()
     p = total.xy.shape[0] - 1
     tail_gram, tail_xy = np.zeros(tail.storage), np.zeros((tail.n_columns, p + 1))
     if rest:
-        cross = cross_blocks(first, tail, [total.pairs[0, g] for g in range(1, len(layouts))])
+        cross = cross_blocks(first, tail, pairs)
         tail_gram = _tail_gram(total, tail)
         tail_xy = np.concatenate(
             [part.transpose(2, 0, 1).reshape(-1, p + 1) for part in total.fixed[1:]]
@@ -236,6 +267,18 @@ def _arranged(
     )
     restricted = restricted_moments(system, system.moments[0])
     return replace(system, moments=(*system.moments, restricted))
+
+
+def _check_memory(tail: TailLayout, layouts: tuple[FactorLayout, ...]) -> None:
+    """Raise where the tail's blocks (held about five times over) would not fit."""
+    needed = 8.0 * BLOCKS_HELD * tail.storage
+    if needed > MEMORY_LIMIT:
+        sizes = ", ".join(f"{layout.group}: {layout.n_columns}" for layout in layouts)
+        raise DesignError(
+            "the grouping factors cross so widely that their dense blocks would not fit in memory.",
+            got=f"columns {sizes}; {1e-9 * needed:.1f} GB (limit {1e-9 * MEMORY_LIMIT:.0f} GB)",
+            suggestion="drop a crossed term, or group by a coarser factor",
+        )
 
 
 def _tail_gram(total: CrossProducts, tail: TailLayout) -> FloatArray:

@@ -9,7 +9,7 @@ from scipy.linalg import lapack
 
 from lmmformula._arrays import FloatArray
 from lmmformula.engine.layout import Bucket, TailLayout
-from lmmformula.engine.threads import SMALL, product
+from lmmformula.engine.threads import product
 
 __all__ = ["Blocks", "Tail"]
 
@@ -17,6 +17,7 @@ Blocks = list[FloatArray]
 """One (B, m, m) array for each bucket."""
 
 DIRECT_SIZE = 200
+SMALL = 64
 WELL_CONDITIONED = 1e-3
 
 

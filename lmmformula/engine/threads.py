@@ -4,14 +4,14 @@ Wheels of NumPy and SciPy bring a thread pool each; the idle workers of one spin
 works, and on a machine that others use as well they wait for each other at every barrier.
 Measured: with two threads on a busy two-core machine a fit took twelve times as long as with one,
 and two pools made a Cholesky factorization 25 times slower; on an idle one the gain from the second
-thread was a third. So blocks large enough to wake the pools run on one thread.
+thread was a third. So the engine works on one thread.
 """
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack
 from functools import lru_cache
-from typing import Any
+from threading import Lock
 
 from scipy.linalg import blas
 from threadpoolctl import ThreadpoolController
@@ -20,7 +20,9 @@ from lmmformula._arrays import FloatArray
 
 __all__ = ["limited_threads", "product"]
 
-SMALL = 64
+_lock = Lock()
+_users = 0
+_restore: ExitStack | None = None
 
 
 @lru_cache(maxsize=1)
@@ -29,12 +31,29 @@ def _pools() -> ThreadpoolController:
     return ThreadpoolController().select(user_api="blas")
 
 
-def limited_threads(size: int) -> AbstractContextManager[Any]:
-    """Context with one BLAS thread, for dense blocks of ``size`` columns."""
-    if size < SMALL:
-        return nullcontext()
-    context: AbstractContextManager[Any] = _pools().limit(limits=1)
-    return context
+class _OneThread:
+    """The setting is the process's, so the first user makes it and the last one takes it back."""
+
+    def __enter__(self) -> None:
+        global _users, _restore
+        with _lock:
+            _users += 1
+            if _users == 1:
+                _restore = ExitStack()
+                _restore.enter_context(_pools().limit(limits=1))
+
+    def __exit__(self, *_: object) -> None:
+        global _users, _restore
+        with _lock:
+            _users -= 1
+            if _users == 0 and _restore is not None:
+                _restore.close()
+                _restore = None
+
+
+def limited_threads() -> AbstractContextManager[None]:
+    """One BLAS thread inside; nested and concurrent uses share one setting."""
+    return _OneThread()
 
 
 def product(left: FloatArray, right: FloatArray) -> FloatArray:

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
-from scipy import special
 
 from lmmformula._arrays import FloatArray
 from lmmformula.errors import DimensionError, OptionError
+from lmmformula.inference.approximation import JointTest
+from lmmformula.inference.wald import f_p_value
 
 __all__ = ["Constraint", "constraint_matrix", "f_test", "t_test", "wald_test"]
 
@@ -18,7 +19,9 @@ Constraint: TypeAlias = Any
 a pair (array, values)."""
 
 
-def constraint_matrix(L: Constraint, names: Sequence[str]) -> tuple[FloatArray, FloatArray]:
+def constraint_matrix(
+    L: Constraint, names: Sequence[str], dropped: Sequence[str] = ()
+) -> tuple[FloatArray, FloatArray]:
     """Read a set of linear constraints.
 
     Parameters
@@ -28,27 +31,87 @@ def constraint_matrix(L: Constraint, names: Sequence[str]) -> tuple[FloatArray, 
         backticks inside an expression; alone it may be written as it is.
     names : sequence of str, length p
         Names of the fixed effects.
+    dropped : sequence of str
+        Names of effects that the data cannot tell from others.
 
     Returns
     -------
     matrix : ndarray, shape (m, p)
     values : ndarray, shape (m,)
+
+    Raises
+    ------
+    OptionError
+        Text that cannot be read, or that names an effect that cannot be estimated.
+    DimensionError
+        An array whose rows do not have one coefficient per fixed effect.
     """
     if _is_text(L):
-        return _from_text(L, list(names))
+        return _estimable(*_from_text(L, [*names, *dropped]), list(names), list(dropped))
     if isinstance(L, tuple) and len(L) == 2 and np.ndim(L[0]) > 0:
         matrix, values = L
     else:
         matrix, values = L, 0.0
-    rows = np.atleast_2d(np.asarray(matrix, dtype=np.float64))
+    rows = np.atleast_2d(_numbers(matrix))
     if rows.ndim != 2 or rows.shape[1] != len(names):
+        left_out = f"; left out because others determine them: {', '.join(dropped)}"
         raise DimensionError(
             "the constraints must have one column per fixed effect.",
-            got=f"shape {np.shape(matrix)} for {len(names)} fixed effects ({', '.join(names)})",
-            suggestion=f'`np.eye({len(names)})[1:]`, or text such as `"{names[-1]} = 0"`',
+            got=f"shape {np.shape(matrix)} for {len(names)} fixed effects ({', '.join(names)}"
+            f"{left_out if dropped else ''})",
+            suggestion=f"`np.eye({len(names)})`, or text such as {_example(names)}",
             available=tuple(names),
         )
-    return rows, np.broadcast_to(np.asarray(values, dtype=np.float64), (len(rows),))
+    return rows, _values(values, len(rows))
+
+
+def _numbers(values: Any) -> FloatArray:
+    """Read an array of finite numbers."""
+    try:
+        numbers = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        numbers = np.array(np.nan)
+    if np.isfinite(numbers).all():
+        return numbers
+    raise OptionError(
+        "the constraints must be text or finite numbers.",
+        got=f"{values!r}",
+        suggestion='`"Days = 0"`, or an array with one row per constraint',
+    )
+
+
+def _values(values: Any, count: int) -> FloatArray:
+    """One value per constraint."""
+    numbers = _numbers(values)
+    if numbers.ndim == 0 or numbers.shape == (count,):
+        return np.broadcast_to(numbers, (count,))
+    raise DimensionError(
+        "there must be one value per constraint.",
+        got=f"values of shape {numbers.shape} for {count} constraints",
+        suggestion="`(array, values)` with as many values as the array has rows",
+    )
+
+
+def _example(names: Sequence[str]) -> str:
+    return f'`"{names[-1]} = 0"`' if names else "none: the model has no fixed effects"
+
+
+def _estimable(
+    matrix: FloatArray, values: FloatArray, names: list[str], dropped: list[str]
+) -> tuple[FloatArray, FloatArray]:
+    """Refuse rows that involve effects left out of the model."""
+    used = np.any(matrix[:, len(names) :] != 0.0, axis=0)
+    if not used.any():
+        return matrix[:, : len(names)], values
+    lost = [name for name, is_used in zip(dropped, used, strict=True) if is_used]
+    raise OptionError(
+        "the constraint cannot be estimated: it involves an effect that the data cannot tell from "
+        "others.",
+        got=f"left out of the model: {', '.join(f'`{name}`' for name in lost)}",
+        suggestion="test effects that the model has: " + ", ".join(f"`{name}`" for name in names),
+        columns=tuple(lost),
+        available=tuple(names),
+    )
 
 
 def _is_text(L: Constraint) -> bool:
@@ -72,7 +135,7 @@ def _from_text(L: Constraint, names: list[str]) -> tuple[FloatArray, FloatArray]
         raise OptionError(
             f"the constraint `{L}` cannot be read.",
             got=f"fixed effects: {', '.join(f'`{name}`' for name in names)}",
-            suggestion=f'`"{names[-1]} = 0"`; put names with operators in backticks',
+            suggestion=f"{_example(names)}; put names with operators in backticks",
             available=tuple(names),
         ) from error
     matrix = np.asarray(read.constraint_matrix, dtype=np.float64)
@@ -121,43 +184,23 @@ def _row_name(i: int, row: FloatArray, names: Sequence[str]) -> str:
     return names[picked[0]] if is_single else f"c{i}"
 
 
-def _quadratic_form(
-    L: tuple[FloatArray, FloatArray], beta: FloatArray, cov: FloatArray
-) -> tuple[float, int]:
-    """Wald statistic of all rows together and its rank."""
-    matrix, values = L
-    difference = matrix @ beta - values
-    middle = matrix @ cov @ matrix.T
-    scale = np.sqrt(np.diagonal(middle))
-    scale = np.where(scale > 0, scale, 1.0)
-    rank = int(np.linalg.matrix_rank(middle / np.outer(scale, scale), hermitian=True))
-    if rank < len(matrix):
-        raise OptionError(
-            "the constraints are not linearly independent.",
-            got=f"{len(matrix)} rows of rank {rank}",
-            suggestion="leave out the rows that follow from the others",
-            rank=rank,
-        )
-    scaled = np.linalg.solve(middle / np.outer(scale, scale), difference / scale)
-    return float((difference / scale) @ scaled), rank
-
-
-def wald_test(L: tuple[FloatArray, FloatArray], beta: FloatArray, cov: FloatArray) -> Any:
-    """Test all rows of ``L`` together by chi-square."""
+def wald_test(test: JointTest) -> Any:
+    """Test all rows together by chi-square."""
     from statsmodels.stats.contrast import ContrastResults
 
-    statistic, rank = _quadratic_form(L, beta, cov)
     return ContrastResults(
-        statistic=statistic, df_denom=rank, distribution="chi2", dist_args=(rank,)
+        statistic=test.unscaled * test.num_df,
+        df_denom=test.num_df,
+        distribution="chi2",
+        dist_args=(test.num_df,),
     )
 
 
-def f_test(L: tuple[FloatArray, FloatArray], beta: FloatArray, cov: FloatArray, df: float) -> Any:
-    """Test all rows of ``L`` together by F; with infinite ``df`` it is chi-square over rank."""
+def f_test(test: JointTest) -> Any:
+    """Test all rows together by F; with infinite ``den_df`` it is chi-square over its df."""
     from statsmodels.stats.contrast import ContrastResults
 
-    statistic, rank = _quadratic_form(L, beta, cov)
-    result = ContrastResults(F=statistic / rank, df_num=rank, df_denom=df)
-    if np.isinf(df):
-        result.pvalue = np.float64(special.chdtrc(rank, statistic))
+    result = ContrastResults(F=test.statistic, df_num=test.num_df, df_denom=test.den_df)
+    if np.isinf(test.den_df):
+        result.pvalue = np.float64(f_p_value(test.statistic, test.num_df, test.den_df))
     return result

@@ -1,29 +1,59 @@
-"""Denominator degrees of freedom for tests on fixed effects: a registry of methods."""
+"""Methods for tests on fixed effects, by name; each makes an ``Approximation`` of a result."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
-from lmmformula._arrays import FloatArray
-from lmmformula.errors import OptionError
+from lmmformula._arrays import BoolArray, FloatArray
+from lmmformula.design.notify import notify
+from lmmformula.engine import (
+    BlockedSystem,
+    Estimates,
+    kenward_roger_pieces,
+    variance_information,
+)
+from lmmformula.errors import InferenceWarning, OptionError
+from lmmformula.inference.approximation import Approximation, Wald
+from lmmformula.inference.kenward_roger import KenwardRoger, check_memory
+from lmmformula.inference.satterthwaite import Satterthwaite
 
-__all__ = ["DF_METHODS", "Inferable", "degrees_of_freedom"]
+__all__ = ["DEFAULT_METHOD", "DF_METHODS", "Inferable", "check_method", "degrees_of_freedom"]
 
-_PLANNED = ("satterthwaite", "kenward-roger")
+DEFAULT_METHOD = "satterthwaite"
+
+REFITTED = "Kenward-Roger needs REML: estimates and tests here are those of the REML fit."
+EXPECTED_AT_ZERO = (
+    "The expected information counts variances estimated as zero as if they were estimated freely."
+)
+OBSERVED_AT_ZERO = "Variances estimated as zero are taken as known."
 
 
 class Inferable(Protocol):
     """What a method may ask of a result."""
 
     @property
-    def n_fixed(self) -> int:
-        """Number of fixed effects."""
+    def system(self) -> BlockedSystem:
+        """Cross-products of the design."""
+
+    @property
+    def estimates(self) -> Estimates:
+        """Estimates as arrays."""
+
+    @property
+    def is_singular(self) -> bool:
+        """Whether a variance is zero or a correlation one in size."""
+
+    def approximation(self, ddf: str = ...) -> Approximation:
+        """Tests by a method, made once."""
+
+    def refit_reml(self) -> Any:
+        """Return the REML fit of the same model."""
 
 
-DfMethod: TypeAlias = Callable[[Inferable, FloatArray], FloatArray]
+DfMethod: TypeAlias = Callable[[Any], Approximation]
 
 
 def degrees_of_freedom(method: str, results: Inferable, contrasts: FloatArray) -> FloatArray:
@@ -46,34 +76,89 @@ def degrees_of_freedom(method: str, results: Inferable, contrasts: FloatArray) -
     Raises
     ------
     OptionError
-        The method is not known, or not part of this release.
+        The method is not known.
     """
     check_method(method)
-    return DF_METHODS[method](results, contrasts)
+    return results.approximation(method).df(contrasts)
 
 
-def check_method(method: str, argument: str = "ddf") -> None:
-    """Raise unless ``method`` is registered."""
-    if method in DF_METHODS:
+def check_method(method: str, argument: str = "ddf", extra: tuple[str, ...] = ()) -> None:
+    """Raise unless ``method`` is registered (or among ``extra``)."""
+    available = (*DF_METHODS, *extra)
+    if isinstance(method, str) and method in available:
         return
-    available = tuple(DF_METHODS)
-    if method in _PLANNED:
-        sentence = f'`{argument}="{method}"` comes with a later release; this one has Wald tests.'
-    else:
-        sentence = f"`{argument}={method!r}` is not a method for degrees of freedom."
     raise OptionError(
-        sentence,
+        f"`{argument}={method!r}` is not a method for tests and intervals of fixed effects.",
         got=f"available: {', '.join(available)}",
-        suggestion=f'`{argument}="wald"`',
+        suggestion=f'`{argument}="{available[0]}"`',
         argument=argument,
         value=method,
         available=available,
     )
 
 
-def wald(results: Inferable, contrasts: FloatArray) -> FloatArray:
-    """Infinite degrees of freedom: the covariance parameters are taken as known."""
-    return np.full(len(contrasts), np.inf)
+def wald(results: Inferable) -> Approximation:
+    """Take the covariance parameters as known."""
+    e = results.estimates
+    return Wald(e.beta, e.vcov_beta, e.sigma)
 
 
-DF_METHODS: dict[str, DfMethod] = {"wald": wald}
+def satterthwaite(results: Inferable) -> Approximation:
+    """Satterthwaite's degrees of freedom."""
+    e = results.estimates
+    information = variance_information(results.system, e.theta, e.criterion == "REML")
+    return Satterthwaite(e.beta, e.sigma, information)
+
+
+def kenward_roger(results: Inferable) -> Approximation:
+    """Kenward and Roger's method from the expected information, as pbkrtest has it."""
+    return _kenward_roger(results, observed=False)
+
+
+def kenward_roger_observed(results: Inferable) -> Approximation:
+    """Kenward and Roger's method from the observed information, as SAS and JMP have it."""
+    return _kenward_roger(results, observed=True)
+
+
+def _kenward_roger(results: Inferable, *, observed: bool) -> Approximation:
+    fit: Inferable = results
+    notes: tuple[str, ...] = ()
+    if results.estimates.criterion != "REML":
+        fit, notes = results.refit_reml(), (REFITTED,)
+        notify(
+            InferenceWarning(
+                "Kenward-Roger tests need a REML fit; the model was refitted by REML for them.",
+                got="a maximum likelihood fit",
+                suggestion='fit with `reml=True`, or `ddf="satterthwaite"`',
+            )
+        )
+    check_memory(fit.system)
+    e = fit.estimates
+    pieces = kenward_roger_pieces(fit.system, e.theta)
+    known = _zeros(fit.system, e)
+    if known.any():
+        notes = (*notes, OBSERVED_AT_ZERO if observed else EXPECTED_AT_ZERO)
+    if not observed:
+        known = np.zeros_like(known)
+    information = pieces.observed if observed else pieces.expected
+    return KenwardRoger(e.beta, e.sigma, pieces, information, known, notes)
+
+
+def _zeros(system: BlockedSystem, estimates: Estimates) -> BoolArray:
+    """Variances and covariances of effects whose variance is estimated as zero; sigma^2 last."""
+    out = []
+    for term, template in zip(system.terms, estimates.templates, strict=True):
+        rows, columns = term.structure.pairs
+        is_zero = ~np.any(template, axis=1)
+        if term.structure.invariance == "linear" and not is_zero.all():
+            is_zero[:] = False  # the working basis mixes the effects
+        out.append((is_zero[rows] | is_zero[columns])[term.structure.free_entries])
+    return np.append(np.concatenate(out), False)
+
+
+DF_METHODS: dict[str, DfMethod] = {
+    "satterthwaite": satterthwaite,
+    "kenward-roger": kenward_roger,
+    "kenward-roger-observed": kenward_roger_observed,
+    "wald": wald,
+}

@@ -11,7 +11,7 @@ from scipy import special
 from lmmformula._arrays import FloatArray
 from lmmformula.errors import OptionError
 
-__all__ = ["coefficient_frame", "critical_value", "two_sided_p"]
+__all__ = ["coefficient_frame", "critical_value", "f_p_value", "two_sided_p"]
 
 
 def check_alpha(alpha: float) -> float:
@@ -45,6 +45,13 @@ def two_sided_p(statistic: FloatArray, df: FloatArray) -> FloatArray:
     is_normal = np.isinf(df)
     student = special.stdtr(np.where(is_normal, 1.0, df), size)
     return np.asarray(2 * np.where(is_normal, special.ndtr(size), student))
+
+
+def f_p_value(statistic: float, num_df: int, den_df: float) -> float:
+    """P-value of an F statistic; of the chi-square where ``den_df`` is infinite."""
+    if np.isinf(den_df):
+        return float(special.chdtrc(num_df, num_df * statistic))
+    return float(special.fdtrc(num_df, den_df, statistic))
 
 
 def coefficient_frame(

@@ -50,14 +50,15 @@ def minimize(
     """
     settings = resolve_optimizer(optimizer)
     objective = Objective(system, reml)
-    if start is None or np.ndim(start) == 0:
-        phi = objective.start(None if start is None else float(np.asarray(start)))
-    else:
-        phi = objective.phi_from_theta(np.asarray(start))
-    solution = settings.minimize(objective, phi, callback)
-    if solution.status is OptimumStatus.UNBOUNDED:
-        raise _no_residual(system)
-    estimates = estimates_at(solution.point)
+    with objective.threads():
+        if start is None or np.ndim(start) == 0:
+            phi = objective.start(None if start is None else float(np.asarray(start)))
+        else:
+            phi = objective.phi_from_theta(np.asarray(start))
+        solution = settings.minimize(objective, phi, callback)
+        if solution.status is OptimumStatus.UNBOUNDED:
+            raise _no_residual(system)
+        estimates = estimates_at(solution.point)
     optimum = Optimum(
         theta=estimates.theta,
         objective=estimates.objective,

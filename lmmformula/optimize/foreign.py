@@ -21,6 +21,11 @@ from lmmformula.optimize.spectrum import Spectrum
 
 __all__ = ["Cobyqa", "Lbfgsb"]
 
+CERTIFIED = 1e-5
+"""Predicted further decrease up to which a foreign minimizer's end point counts as reached."""
+UNUSABLE = 1e300
+"""Stands for a criterion that cannot be computed."""
+
 
 def _scipy_minimize(*args: Any, **options: Any) -> None:
     """SciPy's front end, imported on first use."""
@@ -29,12 +34,13 @@ def _scipy_minimize(*args: Any, **options: Any) -> None:
     minimize(*args, **options)
 
 
-def _certified(recorder: Recorder, point: Any, settings: Newton) -> Solution:
+def _certified(recorder: Recorder, point: Any, limit: int) -> Solution:
     """Judge the end point of a foreign minimizer by the exact derivatives."""
-    spectrum = Spectrum(point, exact=True, flat=settings.flat)
+    spectrum = Spectrum(point, exact=True, flat=Newton().flat)
     status = OptimumStatus.CONVERGED
-    if spectrum.decrement > 1e-5:
-        status = OptimumStatus.STALLED
+    if spectrum.decrement > CERTIFIED:
+        spent = len(recorder.steps) >= limit
+        status = OptimumStatus.MAX_EVALUATIONS if spent else OptimumStatus.STALLED
     elif not spectrum.is_minimum:
         status = OptimumStatus.SADDLE
     elif spectrum.is_flat:
@@ -45,7 +51,13 @@ def _certified(recorder: Recorder, point: Any, settings: Newton) -> Solution:
 
 @dataclass(frozen=True, slots=True)
 class Lbfgsb(Optimizer):
-    """SciPy's L-BFGS-B with the analytic gradient; for cross-checks."""
+    """SciPy's L-BFGS-B with the analytic gradient; for cross-checks.
+
+    Attributes
+    ----------
+    max_evaluations : int
+        Limit on evaluations of the criterion.
+    """
 
     max_evaluations: int = 5000
 
@@ -60,6 +72,8 @@ class Lbfgsb(Optimizer):
             point = recorder.evaluate(phi.copy(), np.nan, "lbfgsb")
             if not best or point.value < best[0].value:
                 best[:] = [point]
+            if not np.isfinite(point.value):
+                return UNUSABLE, np.zeros_like(phi)
             return float(point.value), point.gradient
 
         options: Any = {
@@ -69,12 +83,20 @@ class Lbfgsb(Optimizer):
             "maxiter": 10**6,
         }
         _scipy_minimize(value, start, jac=True, method="L-BFGS-B", options=options)
-        return _certified(recorder, best[0], Newton())
+        return _certified(recorder, best[0], self.max_evaluations)
 
 
 @dataclass(frozen=True, slots=True)
 class Cobyqa(Optimizer):
-    """SciPy's COBYQA, a derivative-free method of BOBYQA's family; for cross-checks."""
+    """SciPy's COBYQA, a derivative-free method of BOBYQA's family; for cross-checks.
+
+    Attributes
+    ----------
+    max_evaluations : int
+        Limit on evaluations of the criterion.
+    final_radius : float
+        Trust radius at which to stop, in working units.
+    """
 
     max_evaluations: int = 5000
     final_radius: float = 1e-7
@@ -87,7 +109,7 @@ class Cobyqa(Optimizer):
         best: list[Any] = []
 
         def value(phi: FloatArray) -> float:
-            point = recorder.evaluate(phi.copy(), np.nan, "cobyqa", -np.inf)
+            point = recorder.evaluate(phi.copy(), np.nan, "cobyqa", derivatives=False)
             if not best or point.value < best[0].value:
                 best[:] = [point]
             return float(point.value)
@@ -98,4 +120,4 @@ class Cobyqa(Optimizer):
             "final_tr_radius": self.final_radius,
         }
         _scipy_minimize(value, start, method="COBYQA", options=options)
-        return _certified(recorder, best[0], Newton())
+        return _certified(recorder, best[0], self.max_evaluations)

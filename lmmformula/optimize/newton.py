@@ -42,7 +42,11 @@ class Newton(Optimizer):
     average_until : float
         Average information is used until a step lowers the criterion by less than this.
     max_step : float
-        Longest step, in working units (relative standard deviations).
+        Longest first step, relative to the size of the covariance factors.
+    flat : float
+        An eigenvalue below this multiple of the largest has no curvature.
+    snap : float
+        Relative standard deviations below this are tried at exactly zero.
 
     Notes
     -----
@@ -95,29 +99,50 @@ class _NewtonRun:
                 if not spectrum.exact:
                     spectrum = self._spectrum(point, exact=True)
                 if spectrum.decrement <= tolerance and not self._doubtful(spectrum):
-                    if spectrum.is_minimum:
-                        return self._solution(point, spectrum)
-                    moved = self._escape(point, spectrum)
-                    if moved is None:
-                        return self._solution(point, spectrum, OptimumStatus.SADDLE)
-                    point, exact = moved, False
+                    point, solution = self._finish(point, spectrum)
+                    if solution is not None:
+                        return solution
+                    exact = False
                     continue
-            if np.abs(point.phi).max() > LARGEST:
-                return self._solution(point, spectrum, OptimumStatus.UNBOUNDED)
-            if self.objective.n_evaluations >= settings.max_evaluations:
-                return self._solution(point, spectrum, OptimumStatus.MAX_EVALUATIONS)
+            stop = self._limit(point)
+            if stop is not None:
+                return self._solution(point, spectrum, stop)
             moved, rejected = self._step(point, spectrum)
-            if moved is None:
-                spent = self.objective.n_evaluations >= settings.max_evaluations
-                if spectrum.exact and not spent:
-                    return self._solution(point, spectrum, OptimumStatus.STALLED)
-                exact = True
+            if moved is None and self._limit(point) is not None:
                 continue
-            decrease = point.value - moved.value
-            point = moved
-            exact = self.objective.hessian_is_cheap and (
-                rejected or exact or decrease < settings.average_until
-            )
+            if moved is None and not spectrum.exact:
+                exact, self.radius = True, settings.max_step
+            elif moved is None:
+                point, solution = self._finish(point, spectrum)
+                if solution is not None:
+                    return solution
+                exact = False
+            else:
+                decrease = point.value - moved.value
+                point = moved
+                exact = self.objective.hessian_is_cheap and (
+                    rejected or exact or decrease < settings.average_until
+                )
+
+    def _limit(self, point: Any) -> OptimumStatus | None:
+        """Reason to stop that has nothing to do with the curvature."""
+        if np.abs(point.phi).max() > LARGEST:
+            return OptimumStatus.UNBOUNDED
+        if self.objective.n_evaluations >= self.settings.max_evaluations:
+            return OptimumStatus.MAX_EVALUATIONS
+        return None
+
+    def _finish(self, point: Any, spectrum: Spectrum) -> tuple[Any, Solution | None]:
+        """Judge a point from which no step leads down: a solution, or the point beyond a saddle."""
+        if not spectrum.is_minimum:
+            moved = self._escape(point, spectrum)
+            if moved is not None:
+                return moved, None
+            return point, self._solution(point, spectrum, OptimumStatus.SADDLE)
+        noise = max(self.settings.tolerance, _noise(point.value), self.objective.rounding)
+        if spectrum.decrement > noise:
+            return point, self._solution(point, spectrum, OptimumStatus.STALLED)
+        return point, self._solution(point, spectrum)
 
     def _spectrum(self, point: Any, *, exact: bool) -> Spectrum:
         """Curvature at a point; a dear exact Hessian serves for points very close by as well."""
@@ -142,21 +167,19 @@ class _NewtonRun:
 
     def _step(self, point: Any, spectrum: Spectrum) -> tuple[Any | None, bool]:
         """Take a step that lowers the criterion; (point or None, whether one was rejected)."""
-        noise = 1e-12 * (1.0 + abs(point.value))
+        noise = max(_noise(point.value), self.objective.rounding)
         rejected = False
         while self.objective.n_evaluations < self.settings.max_evaluations:
-            step = spectrum.step(self.radius)
+            step, length, promised = spectrum.step(self.radius)
             trial = point.snapped(point.phi + step, self.snap)
-            length = math.dist(trial, point.phi)
-            if length <= 1e-14 * (1.0 + math.hypot(*point.phi)):
+            if math.dist(trial, point.phi) <= 1e-14 * (1.0 + math.hypot(*point.phi)):
                 return None, rejected
             kind = "exact" if spectrum.exact else "average"
             moved = self.recorder.evaluate(trial, length, kind, point.value + noise)
-            promised = spectrum.predicted(step)
-            if np.isfinite(moved.value) and moved.value <= point.value + noise:
-                if point.value - moved.value > 0.5 * promised and length > 0.8 * self.radius:
+            decrease = point.value - moved.value
+            if np.isfinite(moved.value) and decrease >= -noise:
+                if decrease > max(0.5 * promised, noise) and length > 0.8 * self.radius:
                     self.radius *= 3.0
-                self.radius = max(self.radius, 0.5 * math.hypot(*moved.phi))
                 return moved, rejected
             rejected = True
             self.radius = 0.3 * length
@@ -173,6 +196,8 @@ class _NewtonRun:
         self.radius, self.snap = self.settings.max_step, 0.0
         for _ in range(ESCAPE_TRIALS):
             for sign in (1.0, -1.0):
+                if self._limit(point) is not None:
+                    return None
                 trial = point.phi + sign * length * direction
                 moved = self.recorder.evaluate(trial, length, "escape", point.value)
                 if moved.value < point.value - 0.05 * abs(spectrum.smallest) * length**2:
@@ -188,3 +213,8 @@ class _NewtonRun:
             status = OptimumStatus.NOT_IDENTIFIED if flat else OptimumStatus.CONVERGED
         norm = math.hypot(*point.gradient)
         return Solution(point, status, norm, spectrum.smallest, tuple(self.recorder.steps))
+
+
+def _noise(value: float) -> float:
+    """Differences of the criterion that its own rounding can make."""
+    return 1e-12 * (1.0 + abs(value))

@@ -186,11 +186,21 @@ class Recorder:
         self.objective, self.callback = objective, callback
         self.steps: list[Step] = []
 
-    def evaluate(self, phi: FloatArray, length: float, kind: str, below: float = np.inf) -> Any:
+    def evaluate(
+        self,
+        phi: FloatArray,
+        length: float,
+        kind: str,
+        below: float = np.inf,
+        *,
+        derivatives: bool = True,
+    ) -> Any:
         """Compute the criterion; a value above ``below`` is recorded as rejected."""
         point = self.objective.evaluate(phi)
         accepted = np.isfinite(point.value) and point.value <= below
-        norm = math.sqrt(point.gradient @ point.gradient) if accepted else np.nan
+        norm = np.nan
+        if accepted and derivatives:
+            norm = math.sqrt(point.gradient @ point.gradient)
         if not accepted:
             kind += ", rejected"
         step = Step(self.objective.n_evaluations, float(point.value), norm, length, kind)

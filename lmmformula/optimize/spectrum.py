@@ -23,7 +23,10 @@ class Spectrum:
     ) -> None:
         self.exact = exact
         self.hessian = point.hessian(exact=exact) if hessian is None else hessian
-        basis = point.effective
+        effective = point.effective
+        # A step is judged relative to the size of the factor that it changes.
+        size = np.sqrt((effective != 0.0).T @ point.phi**2)
+        basis = effective * np.maximum(1.0, size)
         if not np.isfinite(point.gradient).all():
             raise NumericalError(
                 "the derivatives of the criterion overflow.",
@@ -34,7 +37,7 @@ class Spectrum:
         self.vectors = basis @ vectors
         self.gradient = self.vectors.T @ point.gradient
         largest = float(np.max(np.abs(self.values), initial=0.0))
-        self.floor = flat * max(largest, 1.0 / (1.0 + float(point.phi @ point.phi)))
+        self.floor = flat * max(largest, 1.0)
         self.curvature = np.maximum(np.abs(self.values), self.floor)
         self.decrement = 0.5 * float(np.sum(self.gradient**2 / self.curvature))
         self.smallest = float(self.values[0]) if len(self.values) else np.inf
@@ -42,20 +45,28 @@ class Spectrum:
     @property
     def is_minimum(self) -> bool:
         """No direction of descent beside the rotations."""
-        return self.smallest >= -1e3 * self.floor
+        return self.smallest >= -10.0 * self.floor
 
     @property
     def is_flat(self) -> bool:
         """Some direction beside the rotations has no curvature."""
-        return bool(np.any(np.abs(self.values) <= 10.0 * self.floor))
+        return self.is_minimum and bool(np.any(self.values <= 10.0 * self.floor))
 
     @property
     def has_small_curvature(self) -> bool:
         """Some curvature is small enough to be in doubt."""
-        return bool(np.any(np.abs(self.values) <= SMALL_CURVATURE * np.abs(self.values).max()))
+        size = np.abs(self.values)
+        return bool(np.any(size <= SMALL_CURVATURE * size.max(initial=0.0)))
 
-    def step(self, radius: float) -> FloatArray:
-        """|Newton| step, shortened to the radius by a shift of the eigenvalues."""
+    def step(self, radius: float) -> tuple[FloatArray, float, float]:
+        """|Newton| step, shortened to the radius by a shift of the eigenvalues.
+
+        Returns
+        -------
+        tuple of (ndarray, float, float)
+            The step in phi, its length relative to the factors' size, and the decrease of the
+            criterion that the quadratic model promises.
+        """
         shift, step = 0.0, -self.gradient / self.curvature
         for _ in range(60):
             length = math.sqrt(step @ step)
@@ -64,9 +75,5 @@ class Spectrum:
             slope = float(np.sum(self.gradient**2 / (self.curvature + shift) ** 3))
             shift += (length / radius - 1.0) * length**2 / slope
             step = -self.gradient / (self.curvature + shift)
-        return np.asarray(self.vectors @ step)
-
-    def predicted(self, step: FloatArray) -> float:
-        """Decrease that the quadratic model promises."""
-        reduced = self.vectors.T @ step
-        return -float(self.gradient @ reduced + 0.5 * reduced @ (self.values * reduced))
+        promised = -float(self.gradient @ step + 0.5 * step @ (self.values * step))
+        return np.asarray(self.vectors @ step), math.sqrt(step @ step), promised

@@ -8,15 +8,18 @@ import numpy as np
 import pandas as pd
 
 from lmmformula.design import Design
-from lmmformula.engine import Estimates
+from lmmformula.engine import BlockedSystem, Estimates
 from lmmformula.errors import DimensionError
+from lmmformula.postfit.errors_of_rows import cooks_distance, hat_values
 from lmmformula.postfit.predict import linear_predictor
 
 __all__ = ["augment"]
 
 
-def augment(design: Design, estimates: Estimates, data: Any = None) -> pd.DataFrame:
-    """Join fitted values and residuals to the data.
+def augment(
+    design: Design, estimates: Estimates, system: BlockedSystem, data: Any = None
+) -> pd.DataFrame:
+    """Join fitted values, residuals and diagnostics to the data.
 
     Parameters
     ----------
@@ -24,6 +27,8 @@ def augment(design: Design, estimates: Estimates, data: Any = None) -> pd.DataFr
         The fitted rows.
     estimates : Estimates
         Fixed effects and conditional modes.
+    system : BlockedSystem
+        Cross-products of the design.
     data : frame or dict, optional
         The data that were passed in; its used rows come first. Without it the response, the
         columns of the fixed effects and the grouping factors do.
@@ -31,23 +36,28 @@ def augment(design: Design, estimates: Estimates, data: Any = None) -> pd.DataFr
     Returns
     -------
     DataFrame
-        Then ``.fitted, .resid, .fixed, .mu, .offset, .weights, .sqrtXwt, .sqrtrwt, .wtres``.
+        Then ``.fitted, .resid, .hat, .cooksd, .fixed, .mu, .offset, .weights, .sqrtXwt, .sqrtrwt,
+        .wtres``.
     """
     m = design.matrices
     fixed = linear_predictor(design, estimates, ())
     fitted = linear_predictor(design, estimates, {block.group for block in m.random})
     weights = np.ones(m.n_obs) if m.weights is None else m.weights
     root = np.sqrt(weights)
+    hat = hat_values(design, estimates, system)
+    pearson = root * (m.y - fitted)
     added = {
         ".fitted": fitted,
         ".resid": m.y - fitted,
+        ".hat": hat,
+        ".cooksd": cooks_distance(pearson, hat, estimates.sigma, m.p),
         ".fixed": fixed,
         ".mu": fitted,
         ".offset": np.zeros(m.n_obs) if m.offset is None else m.offset,
         ".weights": weights,
         ".sqrtXwt": root,
         ".sqrtrwt": root,
-        ".wtres": root * (m.y - fitted),
+        ".wtres": pearson,
     }
     before = _model_columns(design) if data is None else _used_rows(design, data)
     return pd.concat([before, pd.DataFrame(added, index=before.index)], axis=1)

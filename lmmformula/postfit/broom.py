@@ -13,7 +13,17 @@ from lmmformula.errors import OptionError
 __all__ = ["glance", "tidy"]
 
 _EFFECTS = ("fixed", "ran_pars", "ran_vals")
-_COLUMNS = ["effect", "group", "level", "term", "estimate", "std.error", "statistic", "p.value"]
+_COLUMNS = [
+    "effect",
+    "group",
+    "level",
+    "term",
+    "estimate",
+    "std.error",
+    "statistic",
+    "df",
+    "p.value",
+]
 
 
 class _Tidyable(Protocol):
@@ -63,7 +73,8 @@ def tidy(
     Returns
     -------
     DataFrame
-        Columns ``effect, group, [level,] term, estimate, std.error, statistic, p.value``.
+        Columns ``effect, group, [level,] term, estimate, std.error, statistic, [df,] p.value``;
+        ``df`` unless tests refer to the normal distribution.
     """
     wanted = (effects,) if isinstance(effects, str) else tuple(effects)
     unknown = [name for name in wanted if name not in _EFFECTS]
@@ -85,7 +96,8 @@ def tidy(
     out = {name: [value for part in parts for value in part[name]] for name in columns}
     frame = pd.DataFrame(out, columns=columns)
     dropped = [] if conf_int else ["conf.low", "conf.high"]
-    return frame.drop(columns=[*dropped, *([] if "ran_vals" in wanted else ["level"])])
+    dropped += [] if "ran_vals" in wanted else ["level"]
+    return frame.drop(columns=[*dropped, *(["df"] if ddf == "wald" else [])])
 
 
 def _part(effect: str, count: int, **columns: Any) -> dict[str, Any]:
@@ -107,6 +119,7 @@ def _fixed(results: _Tidyable, alpha: float, ddf: str) -> dict[str, Any]:
         estimate=frame["estimate"],
         std_error=frame["se"],
         statistic=frame["statistic"],
+        df=frame["df"],
         p_value=frame["pvalue"],
         conf_low=frame["lower"],
         conf_high=frame["upper"],

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from lmmformula._arrays import FloatArray
-from lmmformula.design import Design
+from lmmformula.design import Design, NewRows
 from lmmformula.design.notify import notify
 from lmmformula.engine import Estimates
 from lmmformula.errors import DataError, DataWarning, OptionError
 from lmmformula.matrices import RandomBlock
 
 __all__ = [
+    "NO_FREEDOM",
     "RESIDUAL_KINDS",
     "check_new_levels",
     "linear_predictor",
     "predict",
+    "predict_rows",
     "random_part",
     "residuals",
     "resolve_groups",
@@ -32,9 +34,13 @@ RESIDUAL_KINDS: dict[str, str] = {
     "marginal": "observed less the fixed part",
     "working": "as response",
     "deviance": "as Pearson",
+    "standardized": "scaled residuals over the square root of one less their leverage",
+    "studentized": "as standardized; what R's `rstudent` gives for a linear mixed model",
 }
 
 _MANY = 5
+NO_FREEDOM = 1e-9
+"""A row with less than this left of its residual determines its own fitted value."""
 
 
 def random_part(
@@ -65,8 +71,23 @@ def linear_predictor(design: Design, estimates: Estimates, groups: Collection[st
     return eta
 
 
-def residuals(design: Design, estimates: Estimates, kind: str) -> FloatArray:
-    """Residuals of one of ``RESIDUAL_KINDS``."""
+def residuals(
+    design: Design,
+    estimates: Estimates,
+    kind: str,
+    leverage: Callable[[], FloatArray] | None = None,
+) -> FloatArray:
+    """Residuals of one of ``RESIDUAL_KINDS``.
+
+    Parameters
+    ----------
+    design, estimates : Design, Estimates
+        The fit.
+    kind : str
+        A key of ``RESIDUAL_KINDS``.
+    leverage : callable, optional
+        Computes the hat values, which the standardized ones need.
+    """
     if kind not in RESIDUAL_KINDS:
         raise OptionError(
             f"`kind={kind!r}` is not a kind of residual.",
@@ -77,9 +98,21 @@ def residuals(design: Design, estimates: Estimates, kind: str) -> FloatArray:
     m = design.matrices
     groups = () if kind == "marginal" else {block.group for block in m.random}
     raw = m.y - linear_predictor(design, estimates, groups)
-    if kind in ("pearson", "deviance", "scaled") and m.weights is not None:
+    if kind in ("response", "working", "marginal"):
+        return np.asarray(raw)
+    if m.weights is not None:
         raw = raw * np.sqrt(m.weights)
-    return np.asarray(raw / estimates.sigma if kind == "scaled" else raw)
+    if kind in ("pearson", "deviance"):
+        return np.asarray(raw)
+    raw = raw / estimates.sigma
+    return np.asarray(raw if kind == "scaled" else _standardized(raw, leverage))
+
+
+def _standardized(scaled: FloatArray, leverage: Callable[[], FloatArray] | None) -> FloatArray:
+    """Unit variance for every row: Var(residual) = sigma^2 (1 - h) whatever the random effects."""
+    assert leverage is not None
+    left = 1.0 - leverage()
+    return np.asarray(scaled / np.sqrt(np.where(left > NO_FREEDOM, left, np.nan)))
 
 
 def resolve_groups(random: Any, available: Sequence[str]) -> tuple[str, ...]:
@@ -142,6 +175,19 @@ def predict(
     Series
         With the index of ``newdata``; NaN where a variable is missing.
     """
+    rows, eta = predict_rows(design, estimates, newdata, groups, new_levels=new_levels)
+    return pd.Series(eta, index=rows.index, name="predicted")
+
+
+def predict_rows(
+    design: Design,
+    estimates: Estimates,
+    newdata: Any,
+    groups: Collection[str],
+    *,
+    new_levels: str,
+) -> tuple[NewRows, FloatArray]:
+    """Encode new rows and predict them; arguments as ``predict``."""
     rows = design.spec.replay(newdata, random=groups)
     if new_levels == "raise":
         _refuse_unseen(rows.unseen)
@@ -150,10 +196,10 @@ def predict(
     eta = eta + random_part(rows.random, modes, len(eta))
     if rows.offset is not None:
         eta = eta + rows.offset
-    elif design.spec.has_array_offset:
+    if design.spec.has_array_offset:
         _warn_offset()
     eta[~rows.complete] = np.nan
-    return pd.Series(eta, index=rows.index, name="predicted")
+    return rows, eta
 
 
 def _modes_of(
@@ -183,7 +229,7 @@ def _refuse_unseen(unseen: dict[str, list[str]]) -> None:
 def _warn_offset() -> None:
     notify(
         DataWarning(
-            "predictions for new data leave the offset out, because it was given as an array.",
+            "predictions for new data leave the offset out that was given as an array.",
             got="no column of the new data is known to hold it",
             suggestion='`offset="column"` when fitting, or `offset(column)` in the formula',
         )

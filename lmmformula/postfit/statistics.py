@@ -11,7 +11,6 @@ import pandas as pd
 from lmmformula._arrays import FloatArray, frozen
 from lmmformula.design import Design
 from lmmformula.engine import Estimates
-from lmmformula.errors import OptionError
 
 __all__ = ["FitStatistics"]
 
@@ -160,16 +159,6 @@ class FitStatistics(ABC):
     def ngroups(self) -> dict[str, int]:
         """Number of levels by grouping factor."""
         return {block.group: block.n_levels for block in self.design.matrices.random}
-
-    @property
-    def df_tests(self) -> pd.Series:
-        """Degrees of freedom of the tests on single coefficients; not in this release."""
-        raise OptionError(
-            "`df_tests` comes with a later release; tests in this one are Wald tests.",
-            got="normal distribution, infinite degrees of freedom",
-            suggestion='`summary(ddf="wald")`',
-            available=("wald",),
-        )
 
     def _rows(self, values: FloatArray, name: str) -> pd.Series:
         return pd.Series(values, index=self.design.spec.index, name=name)

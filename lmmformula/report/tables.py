@@ -78,6 +78,9 @@ class Reportable(Protocol):
     def coefficient_frame(self, *, ddf: str, alpha: float) -> pd.DataFrame:
         """Table of fixed effects."""
 
+    def coefficient_notes(self, ddf: str) -> tuple[str, ...]:
+        """What a reader of their tests must know."""
+
 
 @dataclass(frozen=True, slots=True)
 class TableOptions:
@@ -91,14 +94,15 @@ class TableOptions:
         One less the level of confidence intervals.
     """
 
-    ddf: str = "wald"
+    ddf: str = "satterthwaite"
     alpha: float = 0.05
 
 
 _METHODS = {
     "wald": "Wald tests, normal distribution",
     "satterthwaite": "t tests, Satterthwaite degrees of freedom",
-    "kenward-roger": "t tests, Kenward-Roger degrees of freedom",
+    "kenward-roger": "t tests, Kenward-Roger",
+    "kenward-roger-observed": "t tests, Kenward-Roger from the observed information",
 }
 
 
@@ -135,7 +139,7 @@ def random_effects(results: Reportable, options: TableOptions) -> Table:
 def fixed_effects(results: Reportable, options: TableOptions) -> Table:
     """Estimates with tests and confidence limits."""
     frame = results.coefficient_frame(ddf=options.ddf, alpha=options.alpha)
-    is_normal = bool(np.isinf(frame["df"]).all())
+    is_normal = options.ddf == "wald"
     low, high = 100 * options.alpha / 2, 100 * (1 - options.alpha / 2)
     columns = [Column(""), Column("Estimate", "estimate", 2), Column("Std. error", "estimate")]
     names = ["estimate", "se"]
@@ -153,7 +157,8 @@ def fixed_effects(results: Reportable, options: TableOptions) -> Table:
     values = frame[names].to_numpy(dtype=np.float64)
     rows = tuple((name, *row) for name, row in zip(frame.index, values.tolist(), strict=True))
     title = f"Fixed effects ({_METHODS.get(options.ddf, options.ddf)})"
-    return Table(title, tuple(columns), rows, results.data_remarks)
+    notes = (*results.coefficient_notes(options.ddf), *results.data_remarks)
+    return Table(title, tuple(columns), rows, notes)
 
 
 def _criterion(value: float) -> str:

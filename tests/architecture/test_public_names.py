@@ -70,3 +70,11 @@ def test_parameters(function, parameters):
 def test_version_is_the_project_files():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert lf.__version__ == project["version"]
+
+
+def test_lazy_names_are_the_public_names():
+    homes = [name for names in lf._HOMES.values() for name in names]
+    assert sorted(homes) == sorted(lf.__all__)
+    assert set(dir(lf)) == {*lf.__all__, "__version__"}
+    with pytest.raises(AttributeError, match="no attribute 'lmmer'"):
+        _ = lf.lmmer

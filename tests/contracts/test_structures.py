@@ -131,6 +131,11 @@ def test_curvature_is_the_second_derivative_of_sigma(structure, phi, at_zero, rn
         np.testing.assert_allclose(ours[i], weights @ change / (2 * STEP), atol=1e-8)
 
 
+def test_free_entries_are_those_that_move(structure, phi):
+    moving = np.abs(structure.jacobian(phi)).max(axis=1) > 0.0
+    np.testing.assert_array_equal(np.asarray(structure.free_entries, dtype=bool), moving)
+
+
 def null_space(matrix):
     _, size, right = np.linalg.svd(matrix)
     return right[np.sum(size > 1e-9 * size[0]) :]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lmmformula.engine import assemble, crossproducts
-from lmmformula.errors import DimensionError, NumericalError
+from lmmformula.errors import NumericalError
 from tests.properties.designs import take
 from tests.unit.engine.cases import CASES, Dense
 from tests.unit.engine.test_cross import as_matrix
@@ -109,10 +109,3 @@ def test_overflow_is_an_error():
         pytest.raises(NumericalError, match="overflow"),
     ):
         assemble([take(rows, order[:40]), replace(late, y=late.y * 1e300)])
-
-
-def test_another_response_must_have_one_value_for_each_row():
-    rows = CASES["one factor"]
-    system = assemble([rows])
-    with pytest.raises(DimensionError):
-        crossproducts.response_products(rows, system.factors, system.basis, rows.y[:-1])

@@ -124,6 +124,9 @@ def test_estimates_at_a_point_do_not_compute_the_criterion_again(monkeypatch):
     assert objective.n_evaluations == 1
 
 
+UNIT = np.ones(1)
+
+
 class TestLowerTemplate:
     """The lower Cholesky factor of a covariance given by any square factor."""
 
@@ -132,7 +135,7 @@ class TestLowerTemplate:
     def test_keeps_the_covariance(self, k, rank):
         factor = np.random.default_rng(0).normal(size=(k, k))
         factor[:, rank:] = 0.0
-        ours = objective_module.lower_template(factor)
+        ours = objective_module.lower_template(factor, UNIT)
         np.testing.assert_allclose(ours @ ours.T, factor @ factor.T, atol=1e-12)
         np.testing.assert_array_equal(ours, np.tril(ours))
         assert np.sum(np.diag(ours) > 0.0) == min(k, rank)
@@ -140,9 +143,9 @@ class TestLowerTemplate:
     @pytest.mark.parametrize("size", [1e-200, 1e200])
     def test_survives_extreme_units(self, size):
         factor = np.array([[1.0, 0.5], [0.25, 2.0]])
-        ours = objective_module.lower_template(size * factor)
-        np.testing.assert_allclose(ours, size * objective_module.lower_template(factor))
+        ours = objective_module.lower_template(size * factor, size)
+        np.testing.assert_allclose(ours, size * objective_module.lower_template(factor, UNIT))
 
     def test_a_perfect_correlation_leaves_an_exact_zero(self):
-        ours = objective_module.lower_template(np.outer([1.0, 3.0], [0.3, 0.7]))
+        ours = objective_module.lower_template(np.outer([1.0, 3.0], [0.3, 0.7]), UNIT)
         assert ours[1, 1] == 0.0

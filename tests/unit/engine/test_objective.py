@@ -1,4 +1,4 @@
-"""Starting values, packing, counting."""
+"""Packing and counting."""
 
 from __future__ import annotations
 
@@ -7,41 +7,7 @@ import pytest
 
 from lmmformula.engine import Objective, assemble
 from lmmformula.engine import objective as module
-from lmmformula.engine.start import moment_start
-from tests.unit.engine.cases import CASES, block, draw, matrices
-
-
-@pytest.mark.parametrize("name", CASES)
-class TestStart:
-    """Where the optimizer begins."""
-
-    def test_moments_are_finite_and_not_singular(self, name):
-        objective = Objective(assemble([CASES[name]]))
-        phi = objective.start()
-        assert np.isfinite(phi).all()
-        assert np.isfinite(objective.evaluate(phi).value)
-        for Lambda in objective.factors(phi):
-            assert np.linalg.svd(Lambda, compute_uv=False)[-1] > 1e-3
-
-    @pytest.mark.parametrize("size", [0.0, 0.1, 3.0])
-    def test_multiples_of_the_identity(self, name, size):
-        objective = Objective(assemble([CASES[name]]))
-        for Lambda in objective.factors(objective.start(size)):
-            np.testing.assert_array_equal(Lambda, size * np.eye(len(Lambda)))
-
-
-def test_moments_find_the_order_of_a_large_balanced_covariance():
-    rng = np.random.default_rng(0)
-    J, n = 2000, 8
-    codes = np.repeat(np.arange(J), n)
-    z = np.column_stack([np.ones(J * n), rng.normal(size=J * n)])
-    b = rng.normal(size=(J, 2)) * [1.5, 0.7]
-    y = np.sum(z * b[codes], axis=1) + rng.normal(size=J * n)
-    objective = Objective(assemble([matrices(y, z, block(z, codes, "g"))]))
-    theta = objective.theta(moment_start(objective.system))
-    assert 0.5 < theta[0] / 1.5 < 1.5
-    assert 0.5 < theta[2] / 0.7 < 1.5
-    assert abs(theta[1]) < 0.1
+from tests.unit.engine.cases import CASES, draw
 
 
 @pytest.mark.parametrize("name", CASES)

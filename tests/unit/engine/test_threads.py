@@ -1,8 +1,6 @@
-"""The one BLAS pool: what is limited when, and the product that avoids the other pool."""
+"""One BLAS thread while the engine works, given back afterwards; a product of one pool."""
 
 from __future__ import annotations
-
-from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -11,26 +9,41 @@ from threadpoolctl import ThreadpoolController
 from lmmformula.engine import threads
 
 
-def test_small_problems_touch_nothing():
-    assert isinstance(threads.limited_threads(threads.SMALL - 1), nullcontext)
+def blas_threads():
+    pools = ThreadpoolController().select(user_api="blas")
+    return [pool["num_threads"] for pool in pools.info()]
 
 
-def test_pools_are_looked_up_once():
-    assert threads._other_pools() is threads._other_pools()
+@pytest.fixture(autouse=True)
+def _several_threads():
+    """Ask for two threads, so that there is something to limit."""
+    with ThreadpoolController().limit(limits=2, user_api="blas"):
+        yield
 
 
-def test_one_pool_for_all_is_left_alone(monkeypatch):
-    monkeypatch.setattr(threads, "_other_pools", lambda: None)
-    assert isinstance(threads.limited_threads(10_000), nullcontext)
+def test_the_engine_runs_on_one_thread():
+    before = blas_threads()
+    with threads.limited_threads():
+        assert set(blas_threads()) <= {1}
+    assert blas_threads() == before
 
 
-def test_large_problems_hold_the_other_pools_at_one_thread():
-    before = [pool["num_threads"] for pool in ThreadpoolController().info()]
-    others = threads._other_pools()
-    with threads.limited_threads(10_000):
-        if others is not None:
-            assert all(pool["num_threads"] == 1 for pool in others.info())
-    assert [pool["num_threads"] for pool in ThreadpoolController().info()] == before
+def test_nested_uses_end_with_the_outermost():
+    before = blas_threads()
+    with threads.limited_threads():
+        with threads.limited_threads():
+            assert set(blas_threads()) <= {1}
+        assert set(blas_threads()) <= {1}
+    assert blas_threads() == before
+
+
+def test_threads_are_given_back_after_an_error():
+    before = blas_threads()
+    with pytest.raises(ZeroDivisionError), threads.limited_threads():
+        _ = 1 / 0
+    assert blas_threads() == before
+    with threads.limited_threads():
+        assert set(blas_threads()) <= {1}
 
 
 @pytest.mark.parametrize("shape", [(3, 4, 5), (1, 1, 1), (70, 70, 70)])

@@ -9,8 +9,12 @@ import pytest
 from scipy import stats
 
 from lmmformula.errors import OptionError
-from lmmformula.inference.df import DF_METHODS, degrees_of_freedom
-from lmmformula.inference.wald import coefficient_frame, critical_value, two_sided_p
+from lmmformula.inference.wald import (
+    coefficient_frame,
+    critical_value,
+    f_p_value,
+    two_sided_p,
+)
 
 
 def test_infinite_degrees_of_freedom_are_the_normal():
@@ -48,30 +52,7 @@ def test_alpha_must_be_a_probability(alpha):
         coefficient_frame(["a"], np.ones(1), np.ones(1), np.full(1, np.inf), alpha)
 
 
-@pytest.mark.parametrize("method", DF_METHODS)
-def test_every_registered_method_gives_one_number_per_row(method):
-    class Fit:
-        n_fixed = 2
-
-    df = degrees_of_freedom(method, Fit(), np.eye(2))
-    assert df.shape == (2,)
-    assert (df > 0).all()
-
-
-@pytest.mark.parametrize(
-    ("method", "words"),
-    [
-        ("satterthwaite", "comes with a later release"),
-        ("kenward-roger", "comes with a later release"),
-        ("residual", "is not a method"),
-        (None, "is not a method"),
-    ],
-)
-def test_other_methods_say_what_there_is(method, words):
-    class Fit:
-        n_fixed = 1
-
-    with pytest.raises(OptionError, match=words) as caught:
-        degrees_of_freedom(method, Fit(), np.eye(1))
-    assert caught.value.available == ("wald",)
-    assert caught.value.value == method
+@pytest.mark.parametrize("den_df", [3.5, np.inf])
+def test_p_values_of_f(den_df):
+    expected = stats.f.sf(2.5, 3, den_df) if np.isfinite(den_df) else stats.chi2.sf(7.5, 3)
+    assert f_p_value(2.5, 3, den_df) == pytest.approx(expected)

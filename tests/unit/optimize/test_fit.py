@@ -113,7 +113,7 @@ def test_random_effects_that_reproduce_the_response_are_refused():
 
 
 def test_the_limit_of_evaluations(sleepstudy_system):
-    optimum, _ = minimize(sleepstudy_system, optimizer=Newton(max_evaluations=2))
+    optimum, _ = minimize(sleepstudy_system, start=3.0, optimizer=Newton(max_evaluations=2))
     assert optimum.status is OptimumStatus.MAX_EVALUATIONS
     assert optimum.n_evaluations == 2
     assert not optimum.converged

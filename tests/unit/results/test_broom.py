@@ -29,8 +29,11 @@ def test_tidy(fit):
         "estimate",
         "std.error",
         "statistic",
+        "df",
         "p.value",
     ]
+    assert frame["df"][:2].tolist() == pytest.approx([17.0, 17.0])
+    assert "df" not in fit.tidy(ddf="wald").columns
     assert list(frame["effect"]) == ["fixed"] * 2 + ["ran_pars"] * 4
     assert list(frame["term"]) == [
         "Intercept",
@@ -48,7 +51,7 @@ def test_tidy(fit):
 def test_tidy_with_limits(fit):
     frame = fit.tidy(effects="fixed", conf_int=True)
     assert list(frame.columns[-2:]) == ["conf.low", "conf.high"]
-    assert np.allclose(frame[["conf.low", "conf.high"]], fit.conf_int())
+    assert np.allclose(frame[["conf.low", "conf.high"]], fit.conf_int(method="satterthwaite"))
 
 
 def test_tidy_modes(fit):

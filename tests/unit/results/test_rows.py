@@ -48,7 +48,7 @@ def test_kinds_of_residuals(weighted, data):
     fixed = weighted.params["Intercept"] + weighted.params["Days"] * data["Days"] + data["known"]
     assert np.allclose(weighted.residuals("marginal"), data["Reaction"] - fixed)
     with pytest.raises(OptionError) as caught:
-        weighted.residuals("studentized")
+        weighted.residuals("jackknifed")
     assert "pearson" in caught.value.available
 
 
@@ -112,8 +112,9 @@ def test_options_of_predict(fit, data):
         fit.predict(data, new_levels="ignore")
     with pytest.raises(OptionError):
         fit.predict(new_levels="ignore")
-    with pytest.raises(OptionError, match="no intervals in this release"):
-        fit.predict(data, interval="prediction")
+    with pytest.raises(OptionError) as caught:
+        fit.predict(data, interval="both")
+    assert caught.value.available == ("confidence", "prediction")
 
 
 def test_an_offset_named_by_column_is_added(weighted, data):
@@ -125,6 +126,14 @@ def test_an_offset_given_as_an_array_cannot_be(data):
     with pytest.warns(DataWarning, match="leave the offset out"):
         out = fit.predict(data)
     assert np.allclose(out, fit.fittedvalues - data["known"])
+
+
+def test_an_array_offset_is_missed_beside_an_offset_term(data):
+    known = data["known"].to_numpy()
+    fit = lf.lmer("Reaction ~ Days + offset(w) + (Days | Subject)", data, offset=known)
+    with pytest.warns(DataWarning, match="leave the offset out"):
+        out = fit.predict(data)
+    assert np.allclose(out, fit.fittedvalues - known)
 
 
 def test_simulation_repeats_and_grows(fit):

@@ -1,0 +1,152 @@
+"""Runs blocks of replicates: one seed for all, any number of processes, progress."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeAlias, TypeVar
+
+import numpy as np
+
+from lmmformula.errors import OptionError
+
+__all__ = ["Blocks", "Progress", "check_count", "run_blocks", "seed_sequence"]
+
+Progress: TypeAlias = bool | Callable[[int, int], None]
+Result = TypeVar("Result", covariant=True)
+
+
+class Blocks(ABC):
+    """Work that falls into blocks of replicates, each with a seed of its own."""
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """Replicates in a block; it must not depend on the number of replicates or processes."""
+
+    @abstractmethod
+    def run(self, n: int, seed: np.random.SeedSequence) -> Any:
+        """Result of one block with ``n`` replicates."""
+
+
+def seed_sequence(seed: Any, call: str) -> np.random.SeedSequence:
+    """Root of all random numbers of a call; the caller's objects are not advanced but copied.
+
+    Parameters
+    ----------
+    seed : int, SeedSequence or Generator
+        A Generator is asked for four numbers.
+    call : str
+        Example for the error message.
+    """
+    if isinstance(seed, np.random.SeedSequence):
+        return np.random.SeedSequence(seed.entropy, spawn_key=seed.spawn_key)
+    if isinstance(seed, np.random.Generator):
+        return np.random.SeedSequence(seed.integers(2**32, size=4).tolist())
+    is_number = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
+    if not is_number or seed < 0:
+        raise OptionError(
+            "`seed` must be a whole number, a SeedSequence or a numpy Generator, so that the "
+            "replicates can be repeated.",
+            got=f"`seed={seed!r}`",
+            suggestion=f"`{call}`",
+            argument="seed",
+        )
+    return np.random.SeedSequence(int(seed))
+
+
+def check_count(n: Any, call: str) -> int:
+    """Number of replicates, at least 1."""
+    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
+        raise OptionError(
+            "`n` must be a whole number of replicates, at least 1.",
+            got=f"`n={n!r}`",
+            suggestion=f"`{call}`",
+            argument="n",
+        )
+    return int(n)
+
+
+def run_blocks(
+    blocks: Blocks,
+    n: int,
+    seed: np.random.SeedSequence,
+    *,
+    progress: Progress = False,
+    n_jobs: int = 1,
+) -> list[Any]:
+    """Results of all blocks, in order.
+
+    Parameters
+    ----------
+    blocks : Blocks
+        Picklable where ``n_jobs`` is not 1.
+    n : int
+        Replicates in all.
+    seed : SeedSequence
+        Every block gets a child of its own, so results do not depend on ``n_jobs``.
+    progress : bool or callable
+        A bar on stderr, or ``progress(done, n)`` after every block.
+    n_jobs : int
+        Processes; -1 for one per processor. Needs joblib unless 1.
+    """
+    sizes = [min(blocks.size, n - start) for start in range(0, n, blocks.size)]
+    tasks = list(zip(sizes, seed.spawn(len(sizes)), strict=True))
+    results = []
+    with _advance(progress, n) as advance:
+        for result, size in zip(_outcomes(blocks, tasks, n_jobs), sizes, strict=True):
+            results.append(result)
+            advance(size)
+    return results
+
+
+def _outcomes(
+    blocks: Blocks, tasks: list[tuple[int, np.random.SeedSequence]], n_jobs: int
+) -> Iterator[Any]:
+    if isinstance(n_jobs, bool) or not isinstance(n_jobs, int | np.integer) or n_jobs == 0:
+        raise OptionError(
+            "`n_jobs` must be a whole number of processes, or -1 for one per processor.",
+            got=f"`n_jobs={n_jobs!r}`",
+            suggestion="`n_jobs=2`",
+            argument="n_jobs",
+        )
+    if n_jobs == 1 or len(tasks) == 1:
+        return (blocks.run(*task) for task in tasks)
+    try:
+        from joblib import Parallel, delayed
+    except ImportError as error:
+        raise OptionError(
+            "`n_jobs` needs joblib, which is not installed.",
+            got=f"`n_jobs={n_jobs}`",
+            suggestion="`pip install 'lmmformula[parallel]'`, or `n_jobs=1`",
+            argument="n_jobs",
+        ) from error
+    pool = Parallel(n_jobs=int(n_jobs), return_as="generator")
+    outcomes: Iterator[Any] = pool(delayed(blocks.run)(*task) for task in tasks)
+    return outcomes
+
+
+@contextmanager
+def _advance(progress: Progress, n: int) -> Iterator[Callable[[int], None]]:
+    """Yield what is called with the number of replicates that were just done."""
+    if callable(progress):
+        report, done = progress, 0
+
+        def tell(size: int) -> None:
+            nonlocal done
+            done += size
+            report(done, n)
+
+        yield tell
+    elif not progress:
+        yield lambda size: None
+    else:
+        from tqdm import tqdm
+
+        with tqdm(total=n, desc="bootstrap", unit=" replicates", leave=False) as bar:
+
+            def advance(size: int) -> None:
+                bar.update(size)
+
+            yield advance

@@ -1,0 +1,53 @@
+"""Confidence intervals that are not an estimate plus and minus a multiple of its error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from lmmformula.inference.df import DF_METHODS, check_method
+
+__all__ = ["OTHER_INTERVALS", "other_interval"]
+
+
+def profile(results: Any, alpha: float, options: Mapping[str, Any]) -> pd.DataFrame:
+    """Profile likelihood."""
+    limits: pd.DataFrame = results.profile(**options).conf_int(alpha=alpha)
+    return limits
+
+
+def boot(results: Any, alpha: float, options: Mapping[str, Any]) -> pd.DataFrame:
+    """Bootstrap, by default percentiles of 1000 parametric replicates."""
+    arguments = {"n": 1000, "seed": 0, **options}
+    limits: pd.DataFrame = results.bootstrap(**arguments).conf_int(alpha=alpha)
+    return limits
+
+
+def other_interval(
+    results: Any, method: str, alpha: float, options: Mapping[str, Any]
+) -> pd.DataFrame:
+    """Limits by a method that is not in ``DF_METHODS``.
+
+    Parameters
+    ----------
+    results : LinearMixedResults
+        The fit.
+    method : str
+        A key of ``OTHER_INTERVALS``.
+    alpha : float
+        One less the level.
+    options : mapping
+        Arguments of the method.
+    """
+    offered = tuple(name for name, (needs, _) in OTHER_INTERVALS.items() if hasattr(results, needs))
+    if method in DF_METHODS or method not in offered:
+        check_method(method, "method", offered)
+    return OTHER_INTERVALS[method][1](results, alpha, options)
+
+
+OTHER_INTERVALS: dict[str, tuple[str, Callable[[Any, float, Mapping[str, Any]], pd.DataFrame]]] = {
+    "profile": ("profile", profile),
+    "boot": ("bootstrap", boot),
+}

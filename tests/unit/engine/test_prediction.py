@@ -1,0 +1,178 @@
+"""Variances of prediction errors and deletions, against Henderson's equations written out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from lmmformula.engine import Objective, assemble
+from lmmformula.engine.deletion import Downdater, delete_groups, delete_rows
+from lmmformula.engine.prediction import JointCovariance, error_variance_df, target_rows
+from lmmformula.matrices import RandomBlock
+from tests.properties.designs import take
+from tests.tolerances import assert_close
+from tests.unit.engine.cases import CASES, Dense, evaluated
+
+Array = NDArray[np.float64]
+EXACT = 1e-9
+
+
+def errors_of(twin, X: Array, random: dict[int, RandomBlock]) -> tuple[Array, Array]:
+    """Return prediction error variances over sigma^2 for any rows, from n x n matrices.
+
+    Cov(b, y) and Var(y) are written out; unknown levels add their own variance.
+    """
+    system = twin.system
+    Z_new, extra = [], np.zeros(len(X))
+    for factor, Sigma in zip(system.factors, twin.Sigma, strict=True):
+        members = [term.index for term in factor.terms if term.index in random]
+        if not members:
+            Z_new.append(np.zeros((len(X), factor.n_columns)))
+            continue
+        z = np.hstack([random[index].z @ system.basis.random[index] for index in members])
+        codes = random[members[0]].codes
+        seen = codes >= 0
+        extra += np.where(seen, 0.0, np.einsum("ia,ab,ib->i", z, Sigma, z))
+        spread = np.zeros((len(X), factor.n_levels, z.shape[1]))
+        spread[np.flatnonzero(seen), codes[seen]] = z[seen]
+        Z_new.append(spread.reshape(len(X), -1))
+    Sigmas = [
+        np.kron(np.eye(f.n_levels), S) for f, S in zip(system.factors, twin.Sigma, strict=True)
+    ]
+    covariance = sum(Zn @ S @ Z.T for Zn, S, Z in zip(Z_new, Sigmas, twin.Z, strict=True))
+    variance = sum(np.einsum("ia,ab,ib->i", Zn, S, Zn) for Zn, S in zip(Z_new, Sigmas, strict=True))
+    HX = twin.H_inverse @ twin.X
+    Phi = np.linalg.inv(twin.X.T @ HX)
+    gaps = X @ system.basis.fixed - covariance @ HX
+    given = variance - np.einsum("ia,ab,ib->i", covariance, twin.H_inverse, covariance)
+    return given + np.einsum("ip,pq,iq->i", gaps, Phi, gaps) + extra, gaps
+
+
+def shuffled(rows, seed: int, unseen: bool) -> tuple[Array, dict[int, RandomBlock]]:
+    """New rows whose levels were never seen together; some are unknown."""
+    rng = np.random.default_rng(seed)
+    n = 60
+    X = np.column_stack([np.ones(n), rng.normal(size=(n, rows.p - 1))])
+    codes, random = {}, {}
+    for index, term in enumerate(rows.random):
+        if term.group not in codes:
+            low = -1 if unseen else 0
+            codes[term.group] = rng.integers(low, term.n_levels, n).astype(np.int32)
+        z = rng.normal(size=(n, term.n_effects))
+        random[index] = RandomBlock(
+            z, codes[term.group], term.levels, term.effect_names, term.group, "us", term.text
+        )
+    return X, random
+
+
+@pytest.mark.parametrize("singular", [False, True])
+@pytest.mark.parametrize("name", CASES)
+def test_leverage_is_the_diagonal_of_the_hat_matrix(name, singular):
+    point, twin = evaluated(name, True, singular=singular)
+    joint, rows = JointCovariance(point.evaluation), twin.matrices
+    forms = joint.forms(target_rows(twin.system, rows.X, dict(enumerate(rows.random))))
+    assert_close(twin.root**2 * forms.total, 1.0 - np.diag(twin.P_full), EXACT, name)
+    assert_close(forms.gaps * twin.root[:, None], twin.H_inverse @ twin.X, EXACT, name)
+
+
+@pytest.mark.parametrize("unseen", [False, True])
+@pytest.mark.parametrize("name", CASES)
+def test_errors_of_new_rows(name, unseen):
+    point, twin = evaluated(name, False)
+    joint = JointCovariance(point.evaluation)
+    X, random = shuffled(twin.matrices, 5, unseen)
+    expected, gaps = errors_of(twin, X, random)
+    forms = joint.forms(target_rows(twin.system, X, random))
+    assert_close(forms.total, expected, EXACT, name)
+    assert_close(forms.gaps, gaps, EXACT, name)
+    assert bool((forms.new > 0).any()) is unseen
+    for group in {term.group for term in twin.matrices.random}:
+        some = {index: term for index, term in random.items() if term.group == group}
+        expected, _ = errors_of(twin, X, some)
+        assert_close(joint.forms(target_rows(twin.system, X, some)).total, expected, EXACT, name)
+    expected, _ = errors_of(twin, X, {})
+    assert_close(joint.forms(target_rows(twin.system, X, {})).total, expected, EXACT, name)
+
+
+def without(point, twin, rows) -> tuple[Array, Array, float]:
+    """Return beta, its standard errors and sigma without some rows, at the same theta."""
+    kept = np.setdiff1d(np.arange(twin.matrices.n_obs), rows)
+    less = take(twin.matrices, kept)
+    system, basis = twin.system, twin.system.basis
+    other = Dense(less, system, twin.factors, twin.reml)
+    HX = other.H_inverse @ other.X
+    Phi = np.linalg.inv(other.X.T @ HX)
+    beta = Phi @ (HX.T @ other.y)
+    residual = other.y - other.X @ beta
+    sigma = np.sqrt(residual @ other.H_inverse @ residual / other.nu) * basis.scale
+    se = sigma * np.sqrt(np.diag(basis.fixed @ Phi @ basis.fixed.T))
+    return basis.beta + basis.scale * basis.fixed @ beta, se, float(sigma)
+
+
+@pytest.mark.parametrize("singular", [False, True])
+@pytest.mark.parametrize("reml", [False, True])
+@pytest.mark.parametrize("name", CASES)
+def test_deletion_of_rows(name, reml, singular):
+    point, twin = evaluated(name, reml, singular=singular)
+    rows, root = twin.matrices, twin.root
+    forms = JointCovariance(point.evaluation).forms(
+        target_rows(twin.system, rows.X, dict(enumerate(rows.random)))
+    )
+    residual = twin.r * twin.system.basis.scale
+    ours = delete_rows(
+        point.evaluation, forms.gaps * root[:, None], residual, root**2 * forms.total
+    )
+    for i in (0, 7, 31):
+        beta, se, sigma = without(point, twin, [i])
+        assert_close(ours.beta[i], beta, EXACT, name)
+        assert_close(ours.se[i], se, EXACT, name)
+        assert ours.sigma[i] == pytest.approx(sigma, rel=EXACT)
+
+
+@pytest.mark.parametrize("by_level", [False, True])
+@pytest.mark.parametrize("name", CASES)
+def test_deletion_of_groups(name, by_level):
+    point, twin = evaluated(name, True)
+    rows = twin.matrices
+    units = rows.random[-1].codes.astype(np.int64)
+    if not by_level:
+        units = np.random.default_rng(3).integers(0, 6, rows.n_obs)
+    n_units = int(units.max()) + 1
+    ours = delete_groups(point, rows, units, n_units)
+    assert ours.beta.shape == (n_units, rows.p)
+    for unit in range(min(n_units, 8)):
+        beta, se, sigma = without(point, twin, np.flatnonzero(units == unit))
+        assert_close(ours.beta[unit], beta, 1e-8, name)
+        assert_close(ours.se[unit], se, 1e-8, name)
+        assert ours.sigma[unit] == pytest.approx(sigma, rel=1e-8)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_downdated_systems_have_the_criterion_of_the_rows_left(name):
+    point, twin = evaluated(name, True)
+    rows = twin.matrices
+    gone = np.flatnonzero(rows.random[0].codes == 1)
+    less = Objective(Downdater(twin.system, rows).without(gone))
+    value = less.evaluate(point.phi).value
+    kept = take(rows, np.setdiff1d(np.arange(rows.n_obs), gone))
+    expected = Objective(assemble([kept]))
+    theta = point.objective.theta(point.phi)
+    assert value == pytest.approx(expected.evaluate(expected.phi_from_theta(theta)).value, abs=1e-7)
+
+
+@pytest.mark.parametrize("name", ["one factor", "crossed", "nested in three levels"])
+def test_degrees_of_freedom_of_the_fixed_part_are_satterthwaites(name):
+    from lmmformula.engine import variance_information
+    from lmmformula.optimize import minimize
+
+    rows = CASES[name]
+    system = assemble([rows])
+    theta = minimize(system)[1].theta
+    information = variance_information(system, theta)
+    X = np.random.default_rng(1).normal(size=(5, rows.p))
+    v = np.einsum("ip,pq,iq->i", X, information.vcov, X)
+    g = np.einsum("ip,mpq,iq->im", X, information.derivatives, X)
+    expected = 2 * v**2 / np.einsum("im,mn,in->i", g, information.covariance, g)
+    ours = error_variance_df(system, theta, True, target_rows(system, X, {}), np.zeros(5))
+    assert ours == pytest.approx(expected, rel=1e-6)
