@@ -250,12 +250,12 @@ class Diagonal(Structure):
 
     @property
     def n_theta(self) -> int:
-        """K."""
+        """One standard deviation for each of the k effects."""
         return self.k
 
     @property
     def n_phi(self) -> int:
-        """K."""
+        """One standard deviation for each of the k effects."""
         return self.k
 
     def start(self, size: float = 1.0) -> FloatArray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from functools import cached_property
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from lmmformula.design import Design
 from lmmformula.engine import BlockedSystem, Estimates, conditional_covariances
 from lmmformula.inference.bootstrap import BootstrapAccessors
+from lmmformula.inference.deletions import DeletionTables
 from lmmformula.inference.df import DEFAULT_METHOD, check_method
 from lmmformula.inference.fixed import FixedEffectTests
 from lmmformula.inference.influence import InfluenceAccessors
@@ -41,6 +42,7 @@ class LinearMixedResults(
     InfluenceAccessors,
     ProfileAccessors,
     BootstrapAccessors,
+    DeletionTables,
 ):
     """A fitted linear mixed model.
 

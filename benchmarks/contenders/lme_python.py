@@ -27,11 +27,11 @@ class LmePython:
         return Plan(problem.criterion)
 
     def fit(self, plan: Plan, frame: Any, formula: str) -> Any:
-        """Fit and read; three-way interactions are refused by its parser."""
+        """Fit and read; it refuses three-way interactions and factors as random effects."""
         try:
             return _read(lme_python.lmer(formula, frame, plan.reml), plan)
         except ValueError as error:
-            if str(error).startswith("not implemented"):
+            if str(error).startswith("not implemented") or "must be numeric" in str(error):
                 raise NotSupportedError(str(error)) from error
             raise
 

@@ -74,20 +74,28 @@ class Held:
         factors: list[FloatArray],
         log_variance: float,
         beta: FloatArray,
+        tolerance: float = 0.0,
     ) -> float:
-        """Value of the parameter at a point, in working units; NaN for an undefined correlation."""
+        """Value of the parameter at a point, in working units.
+
+        Relative deviations below ``tolerance`` count as zero, and so do angles: a correlation is
+        then -1 or 1. NaN for a correlation with an effect that does not vary.
+        """
         if self.kind == "fixed":
             return float(system.basis.fixed[self.column] @ beta)
         sigma = float(np.exp(0.5 * log_variance))
         if self.kind == "sigma":
             return sigma
-        rows = system.basis.random[self.term][list(self.effects)] @ factors[self.term]
+        rows = system.basis.random[self.term][list(self.effects)]
+        effects = rows @ factors[self.term]
+        sizes = np.linalg.norm(effects, axis=1)
+        is_zero = sizes <= tolerance * np.linalg.norm(rows, axis=1)
         if self.kind == "sd":
-            return sigma * float(np.linalg.norm(rows))
-        sizes = np.linalg.norm(rows, axis=1)
-        if not sizes.all():
+            return 0.0 if is_zero[0] else sigma * float(sizes[0])
+        if is_zero.any():
             return float("nan")
-        return float(np.clip(rows[0] @ rows[1] / (sizes[0] * sizes[1]), -1.0, 1.0))
+        c = float(np.clip(effects[0] @ effects[1] / (sizes[0] * sizes[1]), -1.0, 1.0))
+        return c if 1.0 - abs(c) > 0.5 * tolerance**2 else float(np.sign(c))
 
 
 class HeldPoint:

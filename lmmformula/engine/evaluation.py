@@ -51,7 +51,19 @@ class Evaluation:
     Attributes
     ----------
     value : float
-        The criterion; NaN or infinity where the arithmetic failed.
+        The criterion; infinite where the arithmetic failed.
+    nu : int
+        n for ML, n - p for REML.
+    logdet_H, logdet_X : float
+        log |H| and log |X'H^-1X| (working basis).
+    K : ndarray, shape (k, k, J)
+        Root of ``N`` of the first factor: N = K'K.
+    S : ndarray, shape (p + 1, p + 1)
+        [X y]'H^-1[X y].
+    tail : Tail or None
+        The tail's own elimination.
+    tail_xy, N_xy : ndarray, shape (q_tail, p + 1)
+        Z'[X y] of the tail after the first elimination, and the tail's N times it.
     pwrss : float
         Penalised residual sum of squares s, in working units.
     beta : ndarray, shape (p,)
@@ -228,13 +240,12 @@ class Evaluation:
         """B of every term: sum over levels of the diagonal blocks of Z'PZ."""
         per_factor = [(self.G0 - self.first_explained).sum(axis=2)]
         if self.tail is not None:
-            for f, layout in enumerate(self.system.tail.factors):
+            for f in range(len(self.system.tail.factors)):
                 block = self.tail.residual_gram_sums(f)
                 if self.reml:
                     F = self.of_factor(self.tail_X, f)
                     block = block - np.einsum("jap,pr,jbr->ab", F, self.Phi, F, optimize=True)
                 per_factor.append(block)
-                assert block.shape == (layout.k, layout.k)
         return self._by_term(per_factor)
 
     @cached_property

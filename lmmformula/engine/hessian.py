@@ -63,14 +63,15 @@ def in_model_order(system: BlockedSystem, matrix: FloatArray) -> FloatArray:
 
 def traces(evaluation: Evaluation) -> FloatArray:
     """tr(P H_i P H_j) for all pairs of directions, by factor."""
-    first = _first_traces(evaluation)
+    inner = _FirstDirections(evaluation)
+    first = _first_traces(evaluation, inner)
     if evaluation.tail is None:
         return first
-    mixed = _mixed_traces(evaluation)
+    mixed = _mixed_traces(evaluation, inner)
     return np.block([[first, mixed], [mixed.T, _tail_traces(evaluation)]])
 
 
-class _Inner:
+class _FirstDirections:
     """The tail-side pieces of the first factor's directions, computed once for all directions.
 
     With F = [E C, E X1] the first factor's rows after elimination, T_i = F'(I x D_i)F; B maps X to
@@ -84,8 +85,8 @@ class _Inner:
         self.Phi = evaluation.Phi_logdet
         k = system.first.k
         X = block_product(evaluation.E, system.first_xy[:, :p])
-        flat = X.reshape(k * p, system.first.n_levels)
-        pairs = (flat @ flat.T).reshape(k, p, k, p).transpose(0, 2, 1, 3).reshape(k * k, p * p)
+        rows = X.reshape(k * p, system.first.n_levels)
+        pairs = (rows @ rows.T).reshape(k, p, k, p).transpose(0, 2, 1, 3).reshape(k * k, p * p)
         n = len(directions)
         self.XX = (directions.reshape(n, k * k) @ pairs).reshape(n, p, p)
         self.cc: list[Blocks] = []
@@ -112,13 +113,12 @@ class _Inner:
         self.BTB = BTB
 
 
-def _first_traces(evaluation: Evaluation) -> FloatArray:
+def _first_traces(evaluation: Evaluation, inner: _FirstDirections) -> FloatArray:
     """Both directions in the first factor."""
     directions = evaluation.system.first.directions
     explained = evaluation.first_explained
     local = pair_traces(evaluation.G0 - explained, directions, directions)
     local -= pair_traces(explained, directions, directions)
-    inner = _inner(evaluation)
     n = len(directions)
     PhiBTB = np.matmul(inner.Phi, inner.BTB)
     low_rank = np.einsum("irs,jsr->ij", PhiBTB, PhiBTB)
@@ -135,20 +135,10 @@ def _first_traces(evaluation: Evaluation) -> FloatArray:
     return local + low_rank
 
 
-def _inner(evaluation: Evaluation) -> _Inner:
-    """The shared pieces, cached on the evaluation that they belong to."""
-    cache = evaluation.__dict__
-    if "_hessian_inner" not in cache:
-        cache["_hessian_inner"] = _Inner(evaluation)
-    inner: _Inner = cache["_hessian_inner"]
-    return inner
-
-
-def _mixed_traces(evaluation: Evaluation) -> FloatArray:
+def _mixed_traces(evaluation: Evaluation, inner: _FirstDirections) -> FloatArray:
     """First factor against the tail: tr(D_j sum_l [R T_i R']_ll), R the tail's rows of I - A Q."""
     tail = evaluation.tail
     assert tail is not None
-    inner = _inner(evaluation)
     layout = evaluation.system.tail
     columns = []
     F = evaluation.tail_X
@@ -182,21 +172,23 @@ def _tail_traces(evaluation: Evaluation) -> FloatArray:
         gathered = layout.gather(F)
         removed = [np.matmul(part @ Phi, part.transpose(0, 2, 1)) for part in gathered]
         G0 = [G - W for G, W in zip(G0, removed, strict=True)]
-    grams = [
-        np.einsum("jap,jbr->abpr", evaluation.of_factor(F, f), evaluation.of_factor(F, f))
-        for f in range(len(factors))
-    ]
+    moved = None
+    if removed is not None and not layout.is_single:
+        moved = [
+            np.einsum("tab,jap,jbr->tpr", factor.directions, part, part, optimize=True)
+            for f, factor in enumerate(factors)
+            for part in (evaluation.of_factor(F, f),)
+        ]
     rows = []
     for f, left in enumerate(factors):
         row = []
         for g, right in enumerate(factors):
             directions = left.directions, right.directions
             block = _bucket_traces(G0, layout, f, g, *directions)
-            if removed is not None and not layout.is_single:
+            if removed is not None and moved is not None:
                 block = block - _bucket_traces(removed, layout, f, g, *directions)
-                one = np.einsum("tab,abpr->tpr", directions[0], grams[f])
-                other = np.einsum("tab,abpr->tpr", directions[1], grams[g])
-                block = block + np.einsum("ipq,qr,jrs,sp->ij", one, Phi, other, Phi, optimize=True)
+                turned = np.matmul(Phi, moved[f]), np.matmul(Phi, moved[g])
+                block = block + np.einsum("ipq,jqp->ij", *turned)
             row.append(block)
         rows.append(row)
     return np.block(rows)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from lmmformula._arrays import BoolArray, FloatArray, IntArray
-from lmmformula.engine.lockstep_derivatives import derivatives
+from lmmformula.engine.lockstep_derivatives import derivatives, trace_coefficients
 from lmmformula.engine.lockstep_evaluation import LockstepEvaluation
 from lmmformula.engine.lockstep_stack import ReplicateStack
 from lmmformula.engine.lockstep_structures import batched
@@ -75,8 +75,8 @@ class _Points:
     blocks: list[FloatArray]
 
     def take(self, index: IntArray | BoolArray) -> _Points:
-        arrays = [getattr(self, f.name)[index] for f in fields(self)[:-1]]
-        return _Points(*arrays, [block[index] for block in self.blocks])
+        arrays = {f.name: getattr(self, f.name)[index] for f in fields(self)[:-1]}
+        return _Points(**arrays, blocks=[block[index] for block in self.blocks])
 
     def put(self, mask: BoolArray, other: _Points) -> None:
         """Overwrite the replicates in ``mask`` with theirs in ``other``."""
@@ -110,11 +110,12 @@ class _Problem:
             for term, end in zip(system.terms, ends, strict=True)
         ]
         self.n_phi = int(ends[-1])
+        self.coefficients = trace_coefficients(system.first.directions)
 
     def evaluate(self, stack: ReplicateStack, phi: FloatArray) -> _Points:
         factors = self._merged(phi)
         evaluation = LockstepEvaluation(stack, factors, self.reml)
-        found = derivatives(evaluation)
+        found = derivatives(evaluation, self.coefficients)
         blocks = self._by_term(found.blocks)
         order = self.system.entry_order
         average, exact = found.average, found.exact
@@ -258,7 +259,9 @@ class _Run:
         n = len(stack)
         self.stack, self.where = stack, np.arange(n)
         self.tolerance = np.maximum(TOLERANCE, 2e-16 * stack.n_obs)
-        self.points = self.problem.evaluate(stack, np.array(np.broadcast_to(start, (n, len(start)))))
+        self.points = self.problem.evaluate(
+            stack, np.array(np.broadcast_to(start, (n, len(start))))
+        )
         self.is_exact = np.zeros(n, dtype=np.bool_)
         self.radius = np.full(n, MAX_STEP)
         self.result = LockstepSolution(

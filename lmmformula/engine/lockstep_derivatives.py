@@ -6,29 +6,32 @@ import numpy as np
 
 from lmmformula._arrays import FloatArray
 from lmmformula.engine.kernels import block_product
-from lmmformula.engine.lockstep_evaluation import (
-    Derivatives,
-    LockstepEvaluation,
-    trace_coefficients,
-    unique_pairs,
-)
+from lmmformula.engine.lockstep_evaluation import Derivatives, LockstepEvaluation
 from lmmformula.engine.system import BlockedSystem
 
-__all__ = ["derivatives"]
+__all__ = ["derivatives", "trace_coefficients"]
 
 
 def _t(blocks: FloatArray) -> FloatArray:
     return np.swapaxes(blocks, -1, -2)
 
 
-def derivatives(evaluation: LockstepEvaluation) -> Derivatives:
-    """Blocks D of every factor, average information and exact Hessian."""
+def derivatives(evaluation: LockstepEvaluation, coefficients: FloatArray) -> Derivatives:
+    """Blocks D of every factor, average information and exact Hessian.
+
+    Parameters
+    ----------
+    evaluation : LockstepEvaluation
+    coefficients : ndarray
+        ``trace_coefficients`` of the first factor's directions.
+    """
     with np.errstate(all="ignore"):
-        return _Derivatives(evaluation).result()
+        return _Derivatives(evaluation, coefficients).result()
 
 
 class _Derivatives:
-    def __init__(self, evaluation: LockstepEvaluation) -> None:
+    def __init__(self, evaluation: LockstepEvaluation, coefficients: FloatArray) -> None:
+        self.coefficients = coefficients
         self.e, self.system = evaluation, evaluation.system
         self.q, self.n = evaluation.q, len(evaluation.value)
         self.directions = self.system.first.directions
@@ -94,7 +97,7 @@ class _Derivatives:
     ) -> tuple[FloatArray, FloatArray]:
         """Traces and working products with both directions in the first factor, (R, T, T)."""
         e, n_dir = self.e, len(self.directions)
-        rows, columns = unique_pairs(len(self.rho))
+        rows, columns = np.triu_indices(len(self.rho))
         m = len(rows)
         U = np.swapaxes(self.traced_R, 1, 2) @ e.EW
         planes = np.empty((self.n, 3 * m, G0.shape[3]))
@@ -103,8 +106,7 @@ class _Derivatives:
             np.einsum("ruj,ruj->rj", U[a], U[b], out=planes[:, m + x])
             np.multiply(self.rho[a], self.rho[b], out=planes[:, 2 * m + x])
         sums = (planes[:, :m] @ _t(planes)).reshape(self.n, m, 3, m).transpose(2, 0, 1, 3)
-        coefficients = trace_coefficients(self.system.first)
-        local = (sums.reshape(3, self.n, m * m) @ coefficients.T).reshape(
+        local = (sums.reshape(3, self.n, m * m) @ self.coefficients.T).reshape(
             3, self.n, n_dir, n_dir
         )
         moved = np.stack([self._directed(T, direction) for direction in self.directions], axis=1)
@@ -191,8 +193,8 @@ def _tail_traces(system: BlockedSystem, G: FloatArray) -> FloatArray:
         for right, other in zip(tail.factors, tail.starts, strict=True):
             block = G[:, start : start + left.n_columns, other : other + right.n_columns]
             shape = n, left.n_levels, left.k, right.n_levels, right.k
-            planes = block.reshape(shape).transpose(0, 2, 4, 1, 3)
-            planes = planes.reshape(n, left.k * right.k, -1)
+            split = block.reshape(shape).transpose(0, 2, 4, 1, 3)
+            planes = split.reshape(n, left.k * right.k, -1)
             pairs = (planes @ _t(planes)).reshape(n, left.k, right.k, left.k, right.k)
             row.append(
                 np.einsum(
@@ -211,3 +213,15 @@ def _bordered(first: FloatArray, mixed: FloatArray, tail: FloatArray) -> FloatAr
     """Symmetric block matrix."""
     top = np.concatenate([first, mixed], axis=2)
     return np.concatenate([top, np.concatenate([_t(mixed), tail], axis=2)], axis=1)
+
+
+def trace_coefficients(D: FloatArray) -> FloatArray:
+    """Coefficients of tr(D_i X D_j Y) in the upper triangles of X and Y, (T^2, m^2)."""
+    k = D.shape[1]
+    rows, columns = np.triu_indices(k)
+    one_hot = np.zeros((k, k, len(rows)))
+    one_hot[rows, columns, np.arange(len(rows))] = 1.0
+    one_hot[columns, rows, np.arange(len(rows))] = 1.0
+    half = np.einsum("iac,cbx->iabx", D, one_hot)
+    full = np.einsum("iabx,jbay->ijxy", half, half)
+    return full.reshape(len(D) ** 2, len(rows) ** 2)

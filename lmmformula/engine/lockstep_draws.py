@@ -50,7 +50,9 @@ class ResponseSampler:
         self.sigma = sigma / basis.scale
         self.beta = np.linalg.solve(basis.fixed, (beta - basis.beta) / basis.scale)
         factors = {
-            term.index: np.linalg.solve(basis.random[term.index], templates[term.index])
+            term.index: np.asarray(
+                np.linalg.solve(basis.random[term.index], templates[term.index]), dtype=np.float64
+            )
             for term in system.terms
         }
         self.Lambdas = [factor.merged(factors) for factor in system.factors]

@@ -17,9 +17,8 @@ from functools import cached_property
 
 import numpy as np
 
-from lmmformula._arrays import FloatArray, IntArray
+from lmmformula._arrays import FloatArray
 from lmmformula.engine.kernels import block_product, cholesky, forward_solve
-from lmmformula.engine.layout import FactorLayout
 from lmmformula.engine.lockstep_stack import ReplicateStack
 
 __all__ = ["Derivatives", "LockstepEvaluation"]
@@ -226,20 +225,3 @@ class LockstepEvaluation:
             half = self.tail_X @ _t(self.root_X)
             G = G - half @ _t(half)
         return 0.5 * (G + _t(G))
-
-
-def unique_pairs(k: int) -> tuple[IntArray, IntArray]:
-    """Upper triangle of a (k, k) block."""
-    return np.triu_indices(k)
-
-
-def trace_coefficients(factor: FactorLayout) -> FloatArray:
-    """Coefficients of tr(D_i X D_j Y) in the upper triangles of X and Y, (T^2, m^2)."""
-    k, D = factor.k, factor.directions
-    rows, columns = unique_pairs(k)
-    one_hot = np.zeros((k, k, len(rows)))
-    one_hot[rows, columns, np.arange(len(rows))] = 1.0
-    one_hot[columns, rows, np.arange(len(rows))] = 1.0
-    half = np.einsum("iac,cbx->iabx", D, one_hot)
-    full = np.einsum("iabx,jbay->ijxy", half, half)
-    return full.reshape(len(D) ** 2, len(rows) ** 2)

@@ -212,10 +212,10 @@ def level_products(
     m = xy.shape[1]
     sums = np.empty((J, m, m))
     for a in range(m):
-        sums[:, a] = selector @ (xy[:, [a]] * xy)
+        sums[:, a] = np.asarray(selector @ (xy[:, [a]] * xy), dtype=np.float64)
     log_weights = np.zeros(J)
     if matrices.weights is not None:
-        log_weights = np.bincount(codes, np.log(matrices.weights), J)
+        log_weights += np.bincount(codes, np.log(matrices.weights), J)
     return sums, np.bincount(codes, minlength=J).astype(np.float64), log_weights
 
 

@@ -270,8 +270,8 @@ def _arranged(
 
 
 def _check_memory(tail: TailLayout, layouts: tuple[FactorLayout, ...]) -> None:
-    """Raise where the tail's blocks (held about five times over) would not fit."""
-    needed = 8.0 * BLOCKS_HELD * tail.storage
+    """Raise where the tail's blocks, and two more for each direction, would not fit."""
+    needed = 8.0 * (BLOCKS_HELD + 2 * len(layouts[0].directions)) * tail.storage
     if needed > MEMORY_LIMIT:
         sizes = ", ".join(f"{layout.group}: {layout.n_columns}" for layout in layouts)
         raise DesignError(

@@ -20,6 +20,7 @@ from lmmformula.optimize import OptimumStatus, minimize
 __all__ = ["Failure", "Fits", "ModelFitter", "failure_warning"]
 
 SINGULAR = 1e-4
+LIFT = 0.1
 ROWS_AT_ONCE = 4_000_000
 
 
@@ -82,15 +83,18 @@ class ModelFitter:
     system : BlockedSystem
     matrices : ModelMatrices
     theta : ndarray, shape (n_theta,)
-        Where every fit starts.
+        Where every fit starts, lifted off the boundary: from a variance of exactly zero no
+        gradient leads away.
     reml : bool
     """
 
     def __init__(
         self, system: BlockedSystem, matrices: ModelMatrices, theta: FloatArray, reml: bool
     ) -> None:
-        self.system, self.matrices, self.theta, self.reml = system, matrices, theta, reml
-        self.start = Objective(system, reml).phi_from_theta(theta)
+        self.system, self.matrices, self.reml = system, matrices, reml
+        objective = Objective(system, reml)
+        self.start = _lifted(system, objective.phi_from_theta(theta))
+        self.theta = objective.theta(self.start)
         self.batch = replicates_per_batch(system)
         self._products: RowProducts | None = None
 
@@ -147,6 +151,19 @@ class ModelFitter:
         if optimum.status is not OptimumStatus.CONVERGED:
             return optimum.status.message
         return estimates
+
+
+def _lifted(system: BlockedSystem, phi: FloatArray) -> FloatArray:
+    """``phi`` with the small singular values of every factor raised to a floor."""
+    pieces, start = [], 0
+    for term in system.terms:
+        piece = phi[start : start + term.structure.n_phi]
+        start += term.structure.n_phi
+        left, size, right = np.linalg.svd(term.structure.factor(piece))
+        if size[-1] < LIFT:
+            piece = term.structure.from_template((left * np.maximum(size, LIFT)) @ right)
+        pieces.append(piece)
+    return np.concatenate(pieces)
 
 
 class _Table:

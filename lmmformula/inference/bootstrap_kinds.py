@@ -1,4 +1,4 @@
-"""The three ways to make a replicate: draw from the model, resample residuals, resample clusters."""
+"""Three ways to make a replicate: draw from the model, resample residuals, resample clusters."""
 
 from __future__ import annotations
 
@@ -18,7 +18,13 @@ from lmmformula.matrices import ModelMatrices, RandomBlock
 from lmmformula.postfit.predict import linear_predictor, random_part
 from lmmformula.postfit.simulate import simulate
 
-__all__ = ["CaseBlocks", "ParametricBlocks", "ResidualBlocks", "jackknife_levels", "top_level_factor"]
+__all__ = [
+    "CaseBlocks",
+    "ParametricBlocks",
+    "ResidualBlocks",
+    "jackknife_levels",
+    "top_level_factor",
+]
 
 DEFICIENT = 1e-10
 NEGLIGIBLE = 1e-10
@@ -124,9 +130,7 @@ class CaseBlocks(Blocks):
         self.fitter, self.cluster = fitter, cluster
         m = fitter.matrices
         self.block = next(block for block in m.random if block.group == cluster)
-        self.nested = {
-            block.group for block in m.random if is_nested(block, self.block)
-        }
+        self.nested = {block.group for block in m.random if is_nested(block, self.block)}
         self.in_lockstep = bool(fitter.batch) and not fitter.system.tail.factors
         self.level_sums = level_products(fitter.products, m) if self.in_lockstep else None
         self.order = np.argsort(self.block.codes, kind="stable")

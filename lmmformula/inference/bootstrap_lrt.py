@@ -204,9 +204,7 @@ class _Pairs(Blocks):
         """What both models take at once."""
         return min(self.small.n_rows_at_once, self.large.n_rows_at_once)
 
-    def run(
-        self, n: int, seed: np.random.SeedSequence
-    ) -> tuple[FloatArray, tuple[Failure, ...]]:
+    def run(self, n: int, seed: np.random.SeedSequence) -> tuple[FloatArray, tuple[Failure, ...]]:
         """Statistics of one block."""
         responses = self.draws.responses(n, seed)
         small = self.small.fit_responses(responses)

@@ -12,14 +12,34 @@ from lmmformula._arrays import FloatArray
 from lmmformula.covariance import STRUCTURES, semidefinite_cholesky
 from lmmformula.engine import BlockedSystem, kenward_roger_pieces
 from lmmformula.errors import InferenceWarning, OptionError
+from lmmformula.inference.exact_null import ExactNull, exact_null
 from lmmformula.inference.mixtures import LARGEST, Mixture, chi_bar_square
 from lmmformula.inference.random_change import RandomChange, random_change
-from lmmformula.matrices import RandomBlock
+from lmmformula.matrices import ModelMatrices, RandomBlock
 from lmmformula.postfit.singular import effect_scales, find_singularities
 
-__all__ = ["BOUNDARY", "Fitted", "check_boundary", "mixture_for", "no_mixture_warning"]
+__all__ = ["Boundary", "Fitted", "check_boundary", "no_mixture_warning", "null_for"]
 
 BOUNDARY = (None, "chibar", "exact")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Boundary:
+    """How variances are tested.
+
+    Attributes
+    ----------
+    kind : {"chibar", "exact"}
+        Asymptotic mixture, or simulation of the exact distribution of one variance.
+    reml : bool
+        Criterion of the fits.
+    seed : int, SeedSequence or Generator
+        Source of randomness for "exact".
+    """
+
+    kind: str
+    reml: bool
+    seed: Any = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,26 +48,32 @@ class Fitted:
 
     Attributes
     ----------
-    p : int
-        Number of fixed effects.
-    blocks : sequence of RandomBlock
-        Random-effects terms.
+    matrices : ModelMatrices
+        The design; rows are needed for "exact" only.
     templates : sequence of ndarray
         Relative covariance factors at the estimates.
     system : BlockedSystem or None
         Cross-products; None for a linear model.
     """
 
-    p: int
-    blocks: Sequence[RandomBlock]
+    matrices: ModelMatrices
     templates: Sequence[FloatArray]
     system: BlockedSystem | None
+
+    @property
+    def p(self) -> int:
+        """Number of fixed effects."""
+        return self.matrices.p
+
+    @property
+    def blocks(self) -> tuple[RandomBlock, ...]:
+        """Random-effects terms."""
+        return self.matrices.random
 
     @classmethod
     def of(cls, results: Any) -> Fitted:
         """Take it from results."""
-        e = results.estimates
-        return cls(e.p, results.design.matrices.random, e.templates, results.system)
+        return cls(results.design.matrices, results.estimates.templates, results.system)
 
 
 def check_boundary(value: Any) -> None:
@@ -63,32 +89,45 @@ def check_boundary(value: Any) -> None:
         )
 
 
-def mixture_for(small: Fitted, large: Fitted, *, is_nested: bool = False) -> Mixture | str:
+def null_for(
+    small: Fitted, large: Fitted, how: Boundary, *, is_nested: bool
+) -> Mixture | ExactNull | str:
     """Return the null distribution of a comparison, or the reason why none is known.
 
     Parameters
     ----------
     small, large : Fitted
         The models; the fixed effects of ``small`` are among those of ``large``.
+    how : Boundary
+        What is wanted.
     is_nested : bool
         It was checked that ``large`` contains ``small``, whatever the names.
     """
     change = random_change(small.blocks, large.blocks, is_nested=is_nested)
+    n_free = change.n_free + large.p - small.p
     if change.reason:
         return change.reason
-    n_free = change.n_free + large.p - small.p
     if n_free + change.n_variances == 0:
         return "the models have the same parameters"
-    m = change.n_variances
-    if m > LARGEST:
-        return f"{m} variances are tested at once"
     at_edge = _at_edge(small)
-    if at_edge and (m or change.n_free):
-        return f"the smaller model is itself on the boundary ({at_edge})"
-    if m == 0:
+    if at_edge and (change.n_variances or change.n_free):
+        return f"the smaller model is itself on the boundary (`{at_edge}`)"
+    if change.n_variances == 0:
         return Mixture((n_free,), (1.0,))
+    if how.kind == "exact":
+        same_fixed = large.p == small.p
+        return exact_null(
+            change, large.matrices, same_fixed=same_fixed, reml=how.reml, seed=how.seed
+        )
+    return _mixture(small, large, change, n_free)
+
+
+def _mixture(small: Fitted, large: Fitted, change: RandomChange, n_free: int) -> Mixture | str:
+    m = change.n_variances
     if m == 1:
         return chi_bar_square(n_free, np.ones((1, 1)))
+    if m > LARGEST:
+        return f"{m} variances are tested at once"
     if len(change.variances) < m:
         return "several variances are tested, and the effects have other names in the two models"
     return chi_bar_square(n_free, _variance_vcov(small, large, change))
@@ -132,9 +171,7 @@ def _variance_vcov(small: Fitted, large: Fitted, change: RandomChange) -> FloatA
     return np.asarray(rows @ working @ rows.T)
 
 
-def _null_covariance(
-    small: Fitted, block: RandomBlock, i: int, change: RandomChange
-) -> FloatArray:
+def _null_covariance(small: Fitted, block: RandomBlock, i: int, change: RandomChange) -> FloatArray:
     """Relative covariance of a term of the larger model when the smaller one holds."""
     k = block.n_effects
     covariance = np.zeros((k, k))

@@ -132,8 +132,10 @@ def _kenward_roger(results: Inferable, *, observed: bool) -> Approximation:
                 suggestion='fit with `reml=True`, or `ddf="satterthwaite"`',
             )
         )
-    check_memory(fit.system)
     e = fit.estimates
+    if not e.p:
+        return Wald(e.beta, e.vcov_beta, e.sigma, notes)
+    check_memory(fit.system)
     pieces = kenward_roger_pieces(fit.system, e.theta)
     known = _zeros(fit.system, e)
     if known.any():

@@ -9,12 +9,13 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from lmmformula._arrays import FloatArray
 from lmmformula.engine import BlockedSystem
 from lmmformula.inference import anova_table, contrasts
 from lmmformula.inference.approximation import Approximation
 from lmmformula.inference.df import DEFAULT_METHOD, DF_METHODS, check_method
 from lmmformula.inference.intervals import other_interval
-from lmmformula.inference.wald import coefficient_frame
+from lmmformula.inference.wald import coefficient_columns
 from lmmformula.postfit.statistics import FitStatistics
 
 __all__ = ["FixedEffectTests"]
@@ -77,10 +78,13 @@ class FixedEffectTests(FitStatistics):
 
     def coefficient_frame(self, *, ddf: str = DEFAULT_METHOD, alpha: float = 0.05) -> pd.DataFrame:
         """Return estimates, tests and limits of the fixed effects, as in ``summary().frame``."""
+        return pd.DataFrame(self.coefficient_columns(ddf=ddf, alpha=alpha), index=self._index)
+
+    def coefficient_columns(self, *, ddf: str, alpha: float) -> dict[str, FloatArray]:
+        """Return the columns of ``coefficient_frame`` as arrays."""
         used = self.approximation(ddf)
         df = used.df(np.eye(self.n_fixed))
-        se = np.sqrt(np.diagonal(used.vcov))
-        return coefficient_frame(self.fixed_names, used.beta, se, df, alpha)
+        return coefficient_columns(used.beta, np.sqrt(np.diagonal(used.vcov)), df, alpha)
 
     def coefficient_notes(self, ddf: str = DEFAULT_METHOD) -> tuple[str, ...]:
         """Return what a reader of tests by a method must know."""

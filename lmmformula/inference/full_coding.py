@@ -17,6 +17,7 @@ import scipy.linalg
 
 from lmmformula._arrays import FloatArray
 from lmmformula.design import Design, DesignSpec
+from lmmformula.design.contrasts import coding
 from lmmformula.design.encode import ColumnKey, FactorLevels, Piece, Variable, fill
 from lmmformula.errors import OptionError
 
@@ -165,12 +166,24 @@ def _combinations(spec: DesignSpec, keys: Sequence[ColumnKey], cells: Sequence[C
     if np.max(np.abs(available @ found - indicators), initial=0.0) > SPANNED:
         raise OptionError(
             "type III hypotheses need codings that can express every level's mean.",
-            got=f"a coding with fewer columns than levels less one among {', '.join(used)}",
+            got="a coding with fewer columns than levels less one: "
+            + ", ".join(_short(spec, used)),
             suggestion='`anova(type="I")`, or a full coding such as `contrasts={"f": "sum"}`',
-            variables=tuple(used),
+            variables=_short(spec, used),
         )
     found[np.abs(found) < SPANNED] = 0.0
     return np.asarray(found)
+
+
+def _short(spec: DesignSpec, used: Sequence[str]) -> tuple[str, ...]:
+    """Factors whose contrasts do not tell all levels apart."""
+    found = []
+    for name in used:
+        levels = _factors(spec)[name]
+        made = coding(levels.contrasts, levels.labels, full=False, variable=name)
+        if len(made.fields) < len(levels.labels) - 1:
+            found.append(_label(spec, name))
+    return tuple(found)
 
 
 def _name(spec: DesignSpec, signature: Signature, cell: Cell) -> str:

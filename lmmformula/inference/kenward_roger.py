@@ -140,7 +140,7 @@ def scaling_and_df(A1: float, A2: float, q: int) -> tuple[float, float]:
         excess = ratio**2 * V0 / np.float64(V2) - 1.0
         den_df = 4.0 + (q + 2.0) / float(excess) if excess else np.inf
     if not 0.0 < den_df < np.inf:
-        return (mean, np.inf) if A2 < WELL_DETERMINED * q else (np.nan, np.nan)
+        return (mean, np.inf) if WELL_DETERMINED * q > A2 else (np.nan, np.nan)
     if abs(den_df - 2.0) < MEAN_UNDEFINED:
         return 1.0, den_df
     return den_df * mean / (den_df - 2.0), den_df

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import pandas as pd
 from scipy import special
 
+from lmmformula.design import Design
 from lmmformula.design.notify import notify
 from lmmformula.errors import ConvergenceWarning, OptionError
+from lmmformula.inference.boundary import (
+    Boundary,
+    Fitted,
+    check_boundary,
+    no_mixture_warning,
+    null_for,
+)
 from lmmformula.inference.comparability import Comparable, check_criteria, check_same_data
+from lmmformula.inference.nested_pair import is_nested, not_nested_warning
 
 __all__ = ["anova", "likelihood_ratio_frame"]
 
@@ -29,10 +38,18 @@ class _Fit(Comparable, Protocol):
     def bic(self) -> float: ...
     @property
     def llf(self) -> float: ...
+    @property
+    def design(self) -> Design: ...
     def refit_ml(self) -> _Fit: ...
 
 
-def anova(*results: Any, refit: bool = True, names: Sequence[str] | None = None) -> pd.DataFrame:
+def anova(
+    *results: Any,
+    refit: bool = True,
+    names: Sequence[str] | None = None,
+    boundary: Literal["chibar", "exact"] | None = None,
+    seed: Any = None,
+) -> pd.DataFrame:
     """Compare models of the same data by likelihood-ratio tests.
 
     Parameters
@@ -45,13 +62,20 @@ def anova(*results: Any, refit: bool = True, names: Sequence[str] | None = None)
         models with the same fixed effects.
     names : sequence of str, optional
         Labels of the models in the order given; default: their formulas.
+    boundary : {None, "chibar", "exact"}
+        None refers ``chisq`` to chi-square with ``df`` degrees of freedom. Where variances are
+        tested these p-values are too large, since zero is at the edge of their range: "chibar"
+        takes the mixture of chi-squares that holds there, "exact" simulates the finite-sample
+        distribution of a single variance (by REML, with ``refit=False``, also beside others).
+    seed : int, SeedSequence or Generator, optional
+        Source of randomness for "exact".
 
     Returns
     -------
     DataFrame
-        Indexed by model; columns ``npar, aic, bic, llf, deviance, chisq, df, pvalue``. A
-        negative ``chisq`` is shown as it is: the models are not nested, or a fit is not at its
-        optimum.
+        Indexed by model; columns ``npar, aic, bic, llf, deviance, chisq, df, pvalue``, and
+        ``mixture``, the null distribution, with ``boundary``. A negative ``chisq`` is shown as it
+        is: the models are not nested, or a fit is not at its optimum.
 
     Raises
     ------
@@ -59,6 +83,22 @@ def anova(*results: Any, refit: bool = True, names: Sequence[str] | None = None)
         The models are fitted to different rows, responses or weights.
     OptionError
         Fewer than two results, or REML fits that cannot be compared without ``refit``.
+
+    Warns
+    -----
+    InferenceWarning
+        Neighbours are not nested, or no mixture is known for what differs between them; the
+        p-value is missing.
+    ConvergenceWarning
+        A model with more parameters has a lower likelihood.
+
+    Notes
+    -----
+    The mixture (Self and Liang 1987; Stram and Lee 1994) holds for any number of parameters that
+    may take either sign (fixed effects, covariances) with one new effect per correlated term, or
+    any number of uncorrelated ones; the weights of several variances follow from their
+    information. Several correlated effects at once, or a smaller model that is itself singular,
+    have none.
 
     Examples
     --------
@@ -71,6 +111,7 @@ def anova(*results: Any, refit: bool = True, names: Sequence[str] | None = None)
     42.139
     """
     _check_arguments(results, names)
+    check_boundary(boundary)
     labels = _labels(results, names)
     check_same_data(results, labels)
     fits: list[_Fit]
@@ -80,7 +121,50 @@ def anova(*results: Any, refit: bool = True, names: Sequence[str] | None = None)
         fits = list(results)
         check_criteria(fits, labels)
     order = sorted(range(len(fits)), key=lambda i: fits[i].npar)
-    return likelihood_ratio_frame([fits[i] for i in order], [labels[i] for i in order])
+    fits, labels = [fits[i] for i in order], [labels[i] for i in order]
+    table = likelihood_ratio_frame(fits, labels)
+    nested = _nested(fits, labels, table)
+    if boundary is None:
+        return table
+    how = Boundary(boundary, fits[0].criterion == "REML", seed)
+    return _corrected(table, fits, labels, nested, how)
+
+
+def _nested(fits: Sequence[_Fit], labels: Sequence[str], table: pd.DataFrame) -> list[bool]:
+    """Whether each model contains the one before it; p-values of those that do not are deleted."""
+    holds = [False]
+    pvalues = table["pvalue"].to_numpy(copy=True)
+    for i in range(1, len(fits)):
+        is_tested = bool(table["df"].iloc[i] > 0)
+        small, large = fits[i - 1].design.matrices, fits[i].design.matrices
+        known = is_nested(small, large) if is_tested else True
+        if known is False:
+            pvalues[i] = np.nan
+            notify(not_nested_warning(labels[i - 1], labels[i]))
+        holds.append(is_tested and known is True)
+    table["pvalue"] = pvalues
+    return holds
+
+
+def _corrected(
+    table: pd.DataFrame,
+    fits: Sequence[_Fit],
+    labels: Sequence[str],
+    nested: Sequence[bool],
+    how: Boundary,
+) -> pd.DataFrame:
+    """Replace the p-values and say which distribution they come from."""
+    pvalues, texts = np.full(len(fits), np.nan), [""] * len(fits)
+    for i in range(1, len(fits)):
+        if np.isnan(table["pvalue"].iloc[i]):
+            continue
+        small, large = Fitted.of(fits[i - 1]), Fitted.of(fits[i])
+        found = null_for(small, large, how, is_nested=nested[i])
+        if isinstance(found, str):
+            notify(no_mixture_warning(found, labels[i - 1], labels[i]))
+            continue
+        pvalues[i], texts[i] = found.survival(float(table["chisq"].iloc[i])), str(found)
+    return table.assign(pvalue=pvalues, mixture=pd.array(texts, dtype=object))
 
 
 def likelihood_ratio_frame(fits: Sequence[_Fit], labels: Sequence[str]) -> pd.DataFrame:

@@ -49,8 +49,8 @@ class Mixture:
         """Probability of a statistic at least as large."""
         if statistic < AT_ZERO:
             return 1.0
-        tails = [special.chdtrc(df, statistic) if df else 0.0 for df in self.df]
-        return float(np.dot(self.weights, tails))
+        tails = (float(special.chdtrc(df, statistic)) if df else 0.0 for df in self.df)
+        return sum(weight * tail for weight, tail in zip(self.weights, tails, strict=True))
 
     def __str__(self) -> str:
         if len(self.df) == 1:
@@ -93,7 +93,7 @@ def cone_weights(vcov: FloatArray) -> FloatArray:
     the others are zero, are positive, times that of multipliers of the wrong sign for the others.
     """
     m = len(vcov)
-    weights = np.zeros(m + 1)
+    weights: FloatArray = np.zeros(m + 1)
     for size in range(m + 1):
         for chosen in itertools.combinations(range(m), size):
             rest = [i for i in range(m) if i not in chosen]
@@ -103,9 +103,10 @@ def cone_weights(vcov: FloatArray) -> FloatArray:
             if rest and own:
                 link = vcov[np.ix_(own, rest)]
                 given = given - link @ np.linalg.solve(others, link.T)
-            inverse = np.linalg.inv(others) if rest else others
+            inverse: FloatArray = np.asarray(np.linalg.inv(others), dtype=np.float64)
             weights[size] += _orthant(given) * _orthant(inverse)
-    return weights / weights.sum()
+    weights /= weights.sum()
+    return weights
 
 
 def _orthant(vcov: FloatArray) -> float:

@@ -36,6 +36,11 @@ PREDICTION_DF: dict[str, str] = {
 }
 
 
+LEAST_DF = 1.0
+"""A sum of estimated variances has at least the degrees of freedom of one; near a variance of zero
+the approximation gives less, and quantiles without bound. Coverage is the same with the limit."""
+
+
 class PredictionAccessors(FitStatistics):
     """Predictions of a result."""
 
@@ -85,6 +90,9 @@ class PredictionAccessors(FitStatistics):
         a level drawn anew. Leaving a factor out and predicting an unknown level of it with
         ``new_levels="zero"`` therefore give the same interval. New data without the weights'
         column get a weight of one, with a warning.
+
+        Satterthwaite's degrees of freedom are those of the whole variance, at least one. What the
+        estimation of the covariance parameters adds to the error itself is not included.
 
         References
         ----------
@@ -165,6 +173,7 @@ def limits(
     df: FloatArray = np.full(len(se), np.inf)
     if ddf == "satterthwaite":
         df = error_variance_df(system, estimates.theta, reml, target.rows, target.residual)
+        df = np.maximum(df, LEAST_DF)
     half = critical_value(alpha, df) * se
     columns = {
         "predicted": target.predicted,

@@ -84,9 +84,11 @@ class Node:
         return self.status in CERTIFIED
 
 
-def centre_node(system: BlockedSystem, held: Held, fit: Fit, x: float, rate: float) -> Node:
-    """The estimate as the first point of its profile; ``rate`` is dc/dx there."""
-    c = held.estimate(system, fit.factors, fit.log_variance, fit.beta)
+def centre_node(
+    system: BlockedSystem, held: Held, place: tuple[float, float, float], fit: Fit
+) -> Node:
+    """The estimate as the first point of its profile; ``place`` as for ``held_node``."""
+    c, x, rate = place
     objective = HeldObjective(system, held, c)
     point = objective.evaluate(fit.start(objective))
     slope, tangent = NAN, None

@@ -38,6 +38,13 @@ class Scale:
             return 0.0, None
         return (-1.0, 1.0) if self.kind == "cor" else (None, None)
 
+    def holds(self, c: float) -> bool:
+        """Whether the range of the parameter holds a value."""
+        low, high = self.closed_ends
+        if not math.isfinite(c) or (self.kind == "sigma" and c <= 0.0):
+            return False
+        return (low is None or c >= low) and (high is None or c <= high)
+
     def x(self, c: float) -> float:
         """From the value."""
         if self.kind == "fixed":

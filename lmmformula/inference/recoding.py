@@ -135,7 +135,7 @@ def _on_cells(
 ) -> FloatArray | None:
     """Solve on the cells of all factors involved."""
     names = list(dict.fromkeys(p.name for _, pieces in (*keys, *goals) for p in pieces))
-    levels = {name: found for name in names if (found := factors[name]) is not None}
+    levels = {name: known for name in names if (known := factors[name]) is not None}
     cells = _crossed([len(levels[name].labels) for name in names])
     variables = {
         name: Variable(name, codes=cells[:, i], factor=levels[name]) for i, name in enumerate(names)
@@ -144,11 +144,12 @@ def _on_cells(
     needed = fill(tuple(goals), variables, len(cells))
     if not keys:
         return None
-    found = scipy.linalg.lstsq(available, needed, lapack_driver="gelsy", cond=1e-12)[0]
-    if np.max(np.abs(available @ found - needed), initial=0.0) > SPANNED:
+    solution = scipy.linalg.lstsq(available, needed, lapack_driver="gelsy", cond=1e-12)[0]
+    weights: FloatArray = np.asarray(solution, dtype=np.float64)
+    if np.max(np.abs(available @ weights - needed), initial=0.0) > SPANNED:
         return None
-    found[np.abs(found) < SPANNED] = 0.0
-    return np.asarray(found)
+    weights[np.abs(weights) < SPANNED] = 0.0
+    return weights
 
 
 def _crossed(sizes: Sequence[int]) -> IntArray:

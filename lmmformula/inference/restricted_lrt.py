@@ -7,9 +7,10 @@ For :math:`y = X\beta + Zb + e`, :math:`b \sim N(0, \lambda\sigma^2 I)`, the sta
           - \sum_s \log(1 + \lambda\mu_s)
 
 with :math:`w_s \sim N(0, 1)`, :math:`c \sim \chi^2_{n-p-K}` and :math:`\mu_s` the K positive
-eigenvalues of Z'P_0Z, P_0 the projection beside X. For full maximum likelihood n replaces n - p and
-the eigenvalues of Z'Z those in the second sum. A draw costs K numbers, no fit. With further variance
-components the same distribution is a good approximation for REML (Greven and others).
+eigenvalues of Z'P_0Z, P_0 the projection beside X. For full maximum likelihood n replaces n - p,
+and the eigenvalues of Z'Z replace those in the second sum. A draw costs K numbers, no fit. With
+further variance components the same distribution is a good approximation for REML (Greven and
+others).
 
 References
 ----------
@@ -245,7 +246,7 @@ def _eigenvalues(
         )
     root = np.ones(matrices.n_obs) if matrices.weights is None else np.sqrt(matrices.weights)
     z = root * block.z[:, effect]
-    diagonal = np.bincount(block.codes, z * z, block.n_levels)
+    diagonal: FloatArray = np.bincount(block.codes, z * z, block.n_levels).astype(np.float64)
     Q, _ = np.linalg.qr(root[:, None] * matrices.X)
     columns = [np.bincount(block.codes, z * column, block.n_levels) for column in Q.T]
     projected = np.diag(diagonal)

@@ -11,7 +11,7 @@ from scipy import special
 from lmmformula._arrays import FloatArray
 from lmmformula.errors import OptionError
 
-__all__ = ["coefficient_frame", "critical_value", "f_p_value", "two_sided_p"]
+__all__ = ["coefficient_columns", "coefficient_frame", "critical_value", "f_p_value", "two_sided_p"]
 
 
 def check_alpha(alpha: float) -> float:
@@ -54,6 +54,37 @@ def f_p_value(statistic: float, num_df: int, den_df: float) -> float:
     return float(special.fdtrc(num_df, den_df, statistic))
 
 
+def coefficient_columns(
+    beta: FloatArray, se: FloatArray, df: FloatArray, alpha: float
+) -> dict[str, FloatArray]:
+    """Tests and limits of single coefficients.
+
+    Parameters
+    ----------
+    beta, se, df : ndarray, shape (p,)
+        Estimates, standard errors, degrees of freedom (infinite for the normal).
+    alpha : float
+        One less the level of the intervals.
+
+    Returns
+    -------
+    dict of str to ndarray
+        ``estimate, se, df, statistic, pvalue, lower, upper``.
+    """
+    half = critical_value(check_alpha(alpha), df) * se
+    with np.errstate(divide="ignore", invalid="ignore"):
+        statistic = beta / se
+    return {
+        "estimate": beta,
+        "se": se,
+        "df": df,
+        "statistic": statistic,
+        "pvalue": two_sided_p(statistic, df),
+        "lower": beta - half,
+        "upper": beta + half,
+    }
+
+
 def coefficient_frame(
     names: Sequence[str], beta: FloatArray, se: FloatArray, df: FloatArray, alpha: float
 ) -> pd.DataFrame:
@@ -63,26 +94,12 @@ def coefficient_frame(
     ----------
     names : sequence of str, length p
         Names of the coefficients.
-    beta, se, df : ndarray, shape (p,)
-        Estimates, standard errors, degrees of freedom (infinite for the normal).
-    alpha : float
-        One less the level of the intervals.
+    beta, se, df, alpha
+        As for ``coefficient_columns``.
 
     Returns
     -------
     DataFrame
         Columns ``estimate, se, df, statistic, pvalue, lower, upper``.
     """
-    half = critical_value(check_alpha(alpha), df) * se
-    with np.errstate(divide="ignore", invalid="ignore"):
-        statistic = beta / se
-    columns = {
-        "estimate": beta,
-        "se": se,
-        "df": df,
-        "statistic": statistic,
-        "pvalue": two_sided_p(statistic, df),
-        "lower": beta - half,
-        "upper": beta + half,
-    }
-    return pd.DataFrame(columns, index=pd.Index(list(names)))
+    return pd.DataFrame(coefficient_columns(beta, se, df, alpha), index=pd.Index(list(names)))

@@ -97,16 +97,22 @@ def _latex_code(text: str) -> str:
     return rf"\texttt{{{_escape_latex(text)}}}"
 
 
+# Inline, because notebooks drop style sheets: room between columns, a rule below the heading.
+_TABLE_STYLE = "border-collapse:collapse;margin:0 0 0.8em"
+_CAPTION_STYLE = "text-align:left;font-weight:600;padding:0.2em 0.6em"
+_CELL_STYLE = {"td": "padding:0.15em 0.6em", "th": "padding:0.15em 0.6em;border-bottom:1px solid"}
+
+
 def _html(table: Table) -> str:
     def row(cells: Iterable[str], tag: str) -> str:
         written = (
-            f'<{tag} style="text-align:{"left" if column.is_left_aligned else "right"}">'
-            f"{html.escape(cell)}</{tag}>"
+            f'<{tag} style="text-align:{"left" if column.is_left_aligned else "right"};'
+            f'{_CELL_STYLE[tag]}">{html.escape(cell)}</{tag}>'
             for cell, column in zip(cells, table.columns, strict=True)
         )
         return f"<tr>{''.join(written)}</tr>"
 
-    lines = ['<table class="lmmformula">']
+    lines = [f'<table class="lmmformula" style="{_TABLE_STYLE}">']
     caption = "<br>".join(
         part
         for part in (
@@ -116,7 +122,7 @@ def _html(table: Table) -> str:
         if part
     )
     if caption:
-        lines.append(f"<caption>{caption}</caption>")
+        lines.append(f'<caption style="{_CAPTION_STYLE}">{caption}</caption>')
     if table.has_heading:
         lines.append(f"<thead>{row(table.heading, 'th')}</thead>")
     lines.append("<tbody>")

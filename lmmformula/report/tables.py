@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
 import pandas as pd
 
+from lmmformula._arrays import FloatArray
 from lmmformula.report.table import Column, Table
 from lmmformula.report.varcorr import VarCorr, varcorr_table
 
@@ -22,6 +22,10 @@ class Reportable(Protocol):
     @property
     def formula(self) -> str:
         """The formula as written."""
+
+    @property
+    def fixed_names(self) -> tuple[str, ...]:
+        """Names of the fixed effects."""
 
     @property
     def criterion(self) -> str:
@@ -77,6 +81,9 @@ class Reportable(Protocol):
 
     def coefficient_frame(self, *, ddf: str, alpha: float) -> pd.DataFrame:
         """Table of fixed effects."""
+
+    def coefficient_columns(self, *, ddf: str, alpha: float) -> Mapping[str, FloatArray]:
+        """Columns of that table as arrays."""
 
     def coefficient_notes(self, ddf: str) -> tuple[str, ...]:
         """What a reader of their tests must know."""
@@ -138,7 +145,7 @@ def random_effects(results: Reportable, options: TableOptions) -> Table:
 
 def fixed_effects(results: Reportable, options: TableOptions) -> Table:
     """Estimates with tests and confidence limits."""
-    frame = results.coefficient_frame(ddf=options.ddf, alpha=options.alpha)
+    found = results.coefficient_columns(ddf=options.ddf, alpha=options.alpha)
     is_normal = options.ddf == "wald"
     low, high = 100 * options.alpha / 2, 100 * (1 - options.alpha / 2)
     columns = [Column(""), Column("Estimate", "estimate", 2), Column("Std. error", "estimate")]
@@ -154,8 +161,7 @@ def fixed_effects(results: Reportable, options: TableOptions) -> Table:
         Column(f"{high:g} %", "estimate", 2),
     ]
     names += ["statistic", "pvalue", "lower", "upper"]
-    values = frame[names].to_numpy(dtype=np.float64)
-    rows = tuple((name, *row) for name, row in zip(frame.index, values.tolist(), strict=True))
+    rows = tuple(zip(results.fixed_names, *(found[name].tolist() for name in names), strict=True))
     title = f"Fixed effects ({_METHODS.get(options.ddf, options.ddf)})"
     notes = (*results.coefficient_notes(options.ddf), *results.data_remarks)
     return Table(title, tuple(columns), rows, notes)

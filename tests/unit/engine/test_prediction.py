@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lmmformula.engine import Objective, assemble
+from lmmformula.engine import Objective, assemble, prediction
 from lmmformula.engine.deletion import Downdater, delete_groups, delete_rows
 from lmmformula.engine.prediction import JointCovariance, error_variance_df, target_rows
 from lmmformula.matrices import RandomBlock
@@ -93,6 +93,16 @@ def test_errors_of_new_rows(name, unseen):
         assert_close(joint.forms(target_rows(twin.system, X, some)).total, expected, EXACT, name)
     expected, _ = errors_of(twin, X, {})
     assert_close(joint.forms(target_rows(twin.system, X, {})).total, expected, EXACT, name)
+
+
+@pytest.mark.parametrize("name", ["crossed", "nested in three levels", "mixed structures"])
+def test_columns_can_be_taken_a_few_at_a_time(name, monkeypatch):
+    point, twin = evaluated(name, True)
+    X, random = shuffled(twin.matrices, 6, True)
+    rows = target_rows(twin.system, X, random)
+    whole = JointCovariance(point.evaluation).forms(rows).total
+    monkeypatch.setattr(prediction, "CHUNK_ELEMENTS", 2 * twin.system.first.n_columns)
+    assert_close(JointCovariance(point.evaluation).forms(rows).total, whole, 1e-14, name)
 
 
 def without(point, twin, rows) -> tuple[Array, Array, float]:

@@ -167,6 +167,20 @@ def test_singular_fits_have_intervals():
     assert table["lower"].iloc[0] == pytest.approx(limits.loc["Intercept", "lower"])
 
 
+def test_degrees_of_freedom_are_at_least_one():
+    """Near a variance of zero the approximation falls below one, and quantiles explode."""
+    rng = np.random.default_rng(0)
+    group = np.repeat(np.arange(4), [3, 2, 4, 3])
+    y = rng.normal(size=12)
+    y -= np.array([y[group == g].mean() for g in range(4)])[group]
+    y += np.array([-0.45, 0.45, -0.4, 0.4])[group]
+    fit = lf.lmer("y ~ 1 + (1 | g)", pd.DataFrame({"y": y, "g": group.astype(str)}))
+    assert not fit.is_singular
+    table = fit.predict({"g": ["new"]}, new_levels="zero", interval="confidence")
+    quantile = (table["upper"] - table["predicted"]) / table["se"]
+    assert quantile[0] == pytest.approx(12.706, abs=1e-3)
+
+
 def test_models_without_fixed_effects(data):
     fit = lf.lmer("Reaction ~ 0 + (1 | Subject)", data)
     table = fit.predict(pd.DataFrame({"Subject": ["308"]}), interval="confidence")
