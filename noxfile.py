@@ -65,7 +65,8 @@ def tests_slow(session: nox.Session) -> None:
 def tests_min(session: nox.Session) -> None:
     """Run the quick suite with the lowest versions that pyproject.toml allows."""
     extras = PROJECT["project"]["optional-dependencies"]
-    bounds = [*PROJECT["project"]["dependencies"], *extras["polars"], *extras["arrow"]]
+    optional = [*extras["polars"], *extras["arrow"], *extras["parallel"]]
+    bounds = [*PROJECT["project"]["dependencies"], *optional]
     lowest = [line.replace(">=", "==") for line in bounds]
     session.install("--upgrade", "pip")
     session.install("-e", ".", "--group", "test", *lowest)

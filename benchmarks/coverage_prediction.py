@@ -20,7 +20,7 @@ import pandas as pd
 
 import lmmformula as lf
 
-METHODS = ("satterthwaite", "wald")
+METHODS = ("wald", "satterthwaite", "kenward-roger-observed")
 TARGETS = (
     "mean of the population",
     "mean of a fitted level",
@@ -138,7 +138,9 @@ def main() -> None:
     warnings.simplefilter("ignore", lf.LMMWarning)
     designs = [make() for make in DESIGNS]
     seeds = np.random.SeedSequence(arguments.seed).spawn(len(designs))
-    print("| design | interval for | Satterthwaite | normal |\n|---|---|---|---|")
+    print(
+        "| design | interval for | normal | Satterthwaite | Kenward-Roger |\n|---|---|---|---|---|"
+    )
     for design, seed in zip(designs, seeds, strict=True):
         for target, row in study(design, arguments.data_sets, seed).iterrows():
             cells = " | ".join(f"{100 * value:.1f}" for value in row)

@@ -65,15 +65,15 @@ def load_reference(name: str) -> pd.DataFrame:
     return frame
 
 
-def load_external(name: str, data_dir: str | os.PathLike[str] | None) -> pd.DataFrame:
-    """Read a file of the external data."""
+def load_external(pattern: str, data_dir: str | os.PathLike[str] | None) -> pd.DataFrame:
+    """Read the file of the external data whose name matches ``pattern``."""
     directory = data_dir or os.environ.get(ENVIRONMENT_VARIABLE)
     if not directory:
         raise DataNotAvailableError(f"pass --data-dir or set {ENVIRONMENT_VARIABLE}")
-    path = Path(directory) / name
-    if not path.exists():
-        raise DataNotAvailableError(f"{name} is not in the directory given")
-    return pd.read_csv(path, float_precision="round_trip")
+    found = sorted(Path(directory).glob(pattern))
+    if not found:
+        raise DataNotAvailableError(f"{pattern} is not in the directory given")
+    return pd.read_csv(found[0], float_precision="round_trip")
 
 
 def _signs(frame: pd.DataFrame, low: dict[str, str]) -> None:

@@ -133,7 +133,7 @@ def external_cases(data_dir: str | None) -> Iterator[Case]:
 
 def saddle_case(data_dir: str | None) -> Case:
     """Return the bioequivalence data with one variance that the data do not identify."""
-    data = load_external("issue705_saddlepoint.csv", data_dir)
+    data = load_external("*saddlepoint.csv", data_dir)
     for column in ("sub", "seq", "per", "trt"):
         data[column] = pd.Categorical(data[column].astype(str))
     data["row"] = np.arange(1, len(data) + 1)
@@ -147,7 +147,7 @@ def saddle_case(data_dir: str | None) -> Case:
 
 def endpoint_case(data_dir: str | None) -> Case:
     """Return a scalar model on which an optimizer was once reported to stop early."""
-    data = load_external("issue833.csv", data_dir)
+    data = load_external("*833.csv", data_dir)
     data["period"] = pd.Categorical(data["period"].astype(str))
     formula = "endpoint ~ formulation + sequence + period + (1 | id)"
     return Case("endpoint", formula, data, True, 1143.363049)

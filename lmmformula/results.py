@@ -15,6 +15,7 @@ from lmmformula.engine import BlockedSystem, Estimates, conditional_covariances
 from lmmformula.inference.bootstrap import BootstrapAccessors
 from lmmformula.inference.deletions import DeletionTables
 from lmmformula.inference.df import DEFAULT_METHOD, check_method
+from lmmformula.inference.diagnostics import DiagnosticAccessors
 from lmmformula.inference.fixed import FixedEffectTests
 from lmmformula.inference.influence import InfluenceAccessors
 from lmmformula.inference.marginal import MarginalAccessors
@@ -38,6 +39,7 @@ __all__ = ["LinearMixedResults"]
 class LinearMixedResults(
     FixedEffectTests,
     MarginalAccessors,
+    DiagnosticAccessors,
     PredictionAccessors,
     InfluenceAccessors,
     ProfileAccessors,
@@ -253,7 +255,14 @@ class LinearMixedResults(
 
     # -- output ----------------------------------------------------------------------------------
 
-    def summary(self, ddf: str = DEFAULT_METHOD, alpha: float = 0.05) -> Summary:
+    def summary(
+        self,
+        ddf: str = DEFAULT_METHOD,
+        alpha: float = 0.05,
+        *,
+        robust: str | None = None,
+        cluster: Any = None,
+    ) -> Summary:
         """Tables of the fit, for a terminal, a notebook or a paper.
 
         Parameters
@@ -264,6 +273,8 @@ class LinearMixedResults(
             maximum likelihood fit is refitted. "wald" refers to the normal distribution.
         alpha : float, default 0.05
             One less the level of the intervals.
+        robust, cluster
+            Cluster-robust covariance, as for ``cov_params``; with "satterthwaite" or "wald".
 
         Returns
         -------
@@ -271,7 +282,8 @@ class LinearMixedResults(
             With ``as_text()``, ``as_html()``, ``as_latex()``, ``tables`` and ``frame``.
         """
         check_method(ddf)
-        return summarize(self, TableOptions(ddf, alpha))
+        self.approximation(ddf, robust, cluster)
+        return summarize(self, TableOptions(ddf, alpha, robust, cluster))
 
     def tidy(
         self,

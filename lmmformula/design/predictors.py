@@ -82,7 +82,7 @@ class Predictors:
     cells : ndarray of int, shape (n_cells, n_crossed)
         Combinations that occur, as positions in the levels.
     counts : ndarray, shape (n_cells,)
-        Rows in each, or the sum of their prior weights.
+        Rows in each (prior weights are not counted, as in emmeans).
     """
 
     columns: tuple[Predictor, ...] = ()
@@ -116,10 +116,7 @@ def learn_predictors(
         if positions is not None:
             codes.append(positions)
     crossed = tuple(column.name for column in columns if column.levels)
-    weights = inputs.weights
-    if weights is not None and used is not None:
-        weights = weights[used]
-    cells, counts = _cells(codes, [len(c.levels) for c in columns if c.levels], weights, n_rows)
+    cells, counts = _cells(codes, [len(c.levels) for c in columns if c.levels], n_rows)
     return Predictors(tuple(columns), crossed, cells, counts)
 
 
@@ -168,15 +165,14 @@ def _read(value: Numbers | Categories, is_coded: bool) -> tuple[Predictor, NDArr
     return Predictor(value.name, False, levels, mean, extent), (numbers != low).astype(np.int8)
 
 
-def _cells(
-    codes: list[NDArray[Any]], sizes: list[int], weights: FloatArray | None, n_rows: int
-) -> tuple[IntArray, FloatArray]:
-    """Combinations of codes that occur, the last code varying fastest, and their weights."""
-    keys, possible = np.zeros(n_rows, dtype=np.int64), 1
+def _cells(codes: list[NDArray[Any]], sizes: list[int], n_rows: int) -> tuple[IntArray, FloatArray]:
+    """Combinations of codes that occur, the last code varying fastest, and how often."""
+    keys: NDArray[Any] = np.zeros(n_rows, dtype=np.int64)
+    possible = 1
     cells = np.zeros((1, 0), dtype=np.int64)
     for code, size in zip(codes, sizes, strict=True):
         keys, present = compressed(keys.astype(np.int64) * size + code, possible * size)
         cells = np.column_stack([cells[present // size], present % size])
         possible = len(present)
-    counts = np.bincount(keys, weights=weights, minlength=len(cells)).astype(np.float64)
+    counts = np.bincount(keys, minlength=len(cells)).astype(np.float64)
     return frozen(cells), frozen(counts)

@@ -20,7 +20,7 @@ from lmmformula.matrices import ModelMatrices
 
 __all__ = ["EXACT_FIT", "WorkingBasis", "centred", "learn_basis"]
 
-SAMPLE_ROWS = 100_000
+SAMPLE_ROWS = 25_000
 CONDITION_LIMIT = 1e-6
 EXACT_FIT = 1e-12
 
@@ -63,7 +63,9 @@ def learn_basis(matrices: ModelMatrices) -> WorkingBasis:
         fixed = _inverse_factor(_weighted(matrices.X, matrices, step), orthonormal=False)
     assert fixed is not None
     random = tuple(
-        _term_basis(_weighted(block.z, matrices, step), STRUCTURES[block.structure].invariance)
+        fixed
+        if block.z is matrices.X and STRUCTURES[block.structure].invariance == "linear"
+        else _term_basis(_weighted(block.z, matrices, step), STRUCTURES[block.structure].invariance)
         for block in matrices.random
     )
     blank = WorkingBasis(fixed, np.zeros(matrices.p), 1.0, random)

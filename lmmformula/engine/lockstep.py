@@ -29,7 +29,8 @@ MAX_ROUNDS = 40
 FLAT = 1e-8
 SNAP = 1e-3
 BATCH_ELEMENTS = 1 << 18
-LARGEST_BORDER = 300
+LARGEST_BORDER = 90
+"""Columns beside the first factor, measured: beyond it fits one by one are faster."""
 LARGEST_BLOCK = 6
 
 

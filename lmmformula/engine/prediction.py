@@ -36,14 +36,11 @@ __all__ = [
     "ErrorForms",
     "JointCovariance",
     "TargetRows",
-    "error_variance_df",
     "joint_covariance",
     "target_rows",
 ]
 
 CHUNK_ELEMENTS = 8_000_000
-STEP = 1e-4
-FLAT = 1e-8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -238,10 +235,10 @@ class JointCovariance:
         weighted = np.einsum("ia,abi->ib", z, self.evaluation.N[:, :, codes])
         column = layout.starts[f] + levels * other.shape[1]
         together = self._first_component[codes] == self._component[column]
+        slots = [layout.slot_of[column + b] for b in range(other.shape[1])]
         total = np.zeros(len(z))
-        for b in range(other.shape[1]):
-            slot = layout.slot_of[column + b]
-            for start, block in self._coupled():
+        for start, block in self._coupled():
+            for b, slot in enumerate(slots):
                 rows = np.flatnonzero(together & (slot >= start) & (slot < start + block.shape[1]))
                 for a in range(z.shape[1]):
                     values = block[a, slot[rows] - start, codes[rows]]
@@ -303,53 +300,6 @@ class JointCovariance:
         if self.system.first.n_columns * self._packed.shape[1] > CHUNK_ELEMENTS:
             return None
         return self.system.cross.times(self._packed)
-
-
-def error_variance_df(
-    system: BlockedSystem, theta: FloatArray, reml: bool, rows: TargetRows, residual: FloatArray
-) -> FloatArray:
-    r"""Satterthwaite's degrees of freedom for estimated variances of prediction errors.
-
-    Parameters
-    ----------
-    system : BlockedSystem
-    theta : ndarray, shape (n_theta,)
-        The optimum.
-    reml : bool
-        Criterion of the fit.
-    rows : TargetRows
-        Rows whose error is judged.
-    residual : ndarray, shape (n,)
-        What the residual adds to the error, in units of sigma^2 (zero or 1 / weight).
-
-    Returns
-    -------
-    ndarray, shape (n,)
-        :math:`2 v^2 / (g'Cg)`, with v the error's variance, g its derivatives in the directions of
-        the relative covariances and in :math:`\log\sigma^2`, C the asymptotic covariance of these.
-
-    Notes
-    -----
-    Derivatives are central differences of exact evaluations (two a direction), good to about
-    eight digits; C comes from the exact Hessian.
-    """
-    objective = Objective(system, reml)
-    phi = objective.phi_from_theta(theta)
-    point = objective.evaluate(phi)
-    directions = point.effective
-    values, vectors = np.linalg.eigh(directions.T @ point.hessian(exact=True) @ directions)
-    keep = values > FLAT * max(float(values.max(initial=0.0)), 1e-300)
-    variance = JointCovariance(point.evaluation).forms(rows).total + residual
-    nu = point.evaluation.nu
-    spread = np.zeros(len(variance))
-    for move, inverse in zip((directions @ vectors[:, keep]).T, 2.0 / values[keep], strict=True):
-        ends = [objective.evaluate(phi + sign * STEP * move).evaluation for sign in (1.0, -1.0)]
-        high, low = (JointCovariance(end).forms(rows).total for end in ends)
-        log_scale = np.log(ends[0].pwrss / ends[1].pwrss) / (2.0 * STEP)
-        slope = (high - low) / (2.0 * STEP) + variance * log_scale
-        spread += inverse * slope**2
-    spread += 2.0 / nu * variance**2
-    return 2.0 * variance**2 / spread
 
 
 def _row_forms(blocks: FloatArray, z: FloatArray, codes: IntArray) -> FloatArray:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lmmformula._arrays import FloatArray
 from lmmformula.design.notify import notify
 from lmmformula.errors import InferenceWarning, OptionError
 from lmmformula.inference.anova_terms import Hypotheses, hypotheses
@@ -51,7 +52,20 @@ def hypothesis_frames(results: Any, kind: Any) -> dict[str, pd.DataFrame]:
 
 
 def _hypotheses(results: Any, kind: Any) -> Hypotheses:
-    return hypotheses(results.design, _kind(kind))
+    """Take R of X = QR from the cross-products, unless these are weighted."""
+    design, name = results.design, _kind(kind)
+    if design.matrices.weights is not None:
+        results.model.require_rows("`anova` of a weighted model")
+        return hypotheses(design, name)
+    return hypotheses(design, name, _factor_of_columns(results.system))
+
+
+def _factor_of_columns(system: Any) -> FloatArray:
+    """R of X = QR from the cross-products of the working columns ``X @ fixed``."""
+    fixed = system.basis.fixed
+    units = np.diagonal(fixed)
+    back = np.linalg.inv(fixed / units[:, None]) / units
+    return np.asarray(np.linalg.cholesky(system.xy[:-1, :-1]).T @ back)
 
 
 def _kind(kind: Any) -> str:

@@ -29,6 +29,7 @@ from lmmformula.inference.full_coding import FullCoding, full_coding
 __all__ = ["Hypotheses", "hypotheses"]
 
 ZERO = 1e-8
+ROUNDING = 1e-11
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +49,19 @@ class Hypotheses:
     empty_cells: tuple[str, ...] = ()
 
 
-def hypotheses(design: Design, kind: str) -> Hypotheses:
+def hypotheses(design: Design, kind: str, factor: FloatArray | None = None) -> Hypotheses:
     """Hypotheses of every term but the intercept.
 
     Parameters
     ----------
     design : Design
-        The fitted design, with its rows.
+        The fitted design, with its rows unless ``factor`` is given.
     kind : {"I", "II", "III"}
         Their type.
+    factor : ndarray, shape (p, p), optional
+        R of X = QR, where it is known already.
     """
-    terms = _Terms(design)
+    terms = _Terms(design, _triangular(design.matrices.X) if factor is None else factor)
     if kind == "I" or len(terms.labels) <= 1 or terms.p <= 1:
         return Hypotheses(terms.sequential())
     if kind == "II":
@@ -70,10 +73,9 @@ def hypotheses(design: Design, kind: str) -> Hypotheses:
 class _Terms:
     """Terms, their columns, and the triangular factor of X."""
 
-    def __init__(self, design: Design) -> None:
-        spec, X = design.spec, design.matrices.X
-        self.p = X.shape[1]
-        self.factor = _triangular(X)
+    def __init__(self, design: Design, factor: FloatArray) -> None:
+        spec = design.spec
+        self.p, self.factor = design.matrices.p, factor
         listed = [term for term in spec.fixed_terms if term.variables]
         self.labels = [term.label for term in listed]
         self.columns = {term.label: list(term.columns) for term in listed}
@@ -113,9 +115,8 @@ class _Terms:
     def balanced(self, coding: FullCoding) -> dict[str, FloatArray]:
         """Type III, from the overparametrized model's estimable functions."""
         kept = coding.treatment_columns(self.factor)
-        to_treatment = np.linalg.inv(coding.columns[:, kept])
-        functions = to_treatment @ coding.columns
-        functions[np.abs(functions) < ZERO] = 0.0
+        to_treatment = _cleaned(np.linalg.inv(coding.columns[:, kept]))
+        functions = _cleaned(to_treatment @ coding.columns)
         position = {
             label: [i for i, j in enumerate(kept) if coding.labels[j] == label]
             for label in self.labels
@@ -127,9 +128,15 @@ class _Terms:
                 functions[position[label]] = own - _projected(own, others)
         out = {}
         for label in self.labels:
-            rows = functions[position[label]][:, kept]
+            rows = _cleaned(functions[position[label]][:, kept])
             out[label] = rows[np.abs(rows).sum(axis=1) > ZERO] @ to_treatment
         return out
+
+
+def _cleaned(matrix: FloatArray) -> FloatArray:
+    """Zero for entries that are rounding errors, which the units of effects could blow up."""
+    matrix[np.abs(matrix) < ROUNDING] = 0.0
+    return matrix
 
 
 def _projected(rows: FloatArray, onto: FloatArray) -> FloatArray:

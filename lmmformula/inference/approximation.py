@@ -172,7 +172,7 @@ def variance_ratio_df(
     variance = np.einsum("ij,jk,ik->i", rows, vcov, rows)
     turned = np.matmul(rows, derivatives)
     slopes = np.einsum("tij,ij->it", turned, rows)
-    spread = np.einsum("is,st,it->i", slopes, covariance, slopes)
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = 2.0 * variance**2 / spread
-    return np.where(spread > 0.0, ratio, np.where(variance > 0.0, np.inf, np.nan))
+        slopes = slopes / variance[:, None]
+        ratio = 2.0 / np.einsum("is,st,it->i", slopes, covariance, slopes)
+    return np.where(variance > 0.0, np.abs(ratio), np.nan)

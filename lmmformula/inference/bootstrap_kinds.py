@@ -165,12 +165,13 @@ class CaseBlocks(Blocks):
         if not deficient.any():
             return whole
         where = np.flatnonzero(~deficient)
+        failures = [Failure(int(i), RANK_SENTENCE) for i in np.flatnonzero(deficient)]
+        failures += [Failure(int(where[f.replicate]), f.reason) for f in whole.failures]
         fits = Fits(
             np.full((len(stack), whole.values.shape[1]), np.nan),
             np.full(len(stack), np.nan),
             np.zeros(len(stack), dtype=np.bool_),
-            tuple(Failure(int(i), RANK_SENTENCE) for i in np.flatnonzero(deficient))
-            + tuple(Failure(int(where[f.replicate]), f.reason) for f in whole.failures),
+            tuple(sorted(failures, key=lambda failure: failure.replicate)),
         )
         fits.values[where], fits.objective[where] = whole.values, whole.objective
         fits.is_singular[where] = whole.is_singular

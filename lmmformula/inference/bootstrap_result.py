@@ -162,9 +162,9 @@ class Bootstrap:
                 argument="alpha",
             )
         limits = [self._limits(i, alpha, method) for i in range(len(self.estimate))]
-        frame = pd.DataFrame(limits, index=self.estimate.index, columns=["lower", "upper"])
         lowest, highest = self._range()
-        return frame.clip(lowest, highest, axis=0)
+        inside = np.clip(np.array(limits), lowest[:, None], highest[:, None])
+        return pd.DataFrame(inside, index=self.estimate.index, columns=["lower", "upper"])
 
     def _limits(self, column: int, alpha: float, method: str) -> FloatArray:
         values = self._values[:, column]
@@ -176,15 +176,14 @@ class Bootstrap:
             return bca(values, estimate, alpha, float(self.acceleration.iloc[column]))
         return METHODS[method](values, estimate, alpha)
 
-    def _range(self) -> tuple[pd.Series, pd.Series]:
+    def _range(self) -> tuple[FloatArray, FloatArray]:
         """Ends of the parameters' ranges."""
         n_fixed = len(self._results.params)
         names = list(self.estimate.index[n_fixed:])
         is_cor = [name.startswith("cor_") for name in names]
         lowest = [-np.inf] * n_fixed + [-1.0 if cor else 0.0 for cor in is_cor]
         highest = [np.inf] * n_fixed + [1.0 if cor else np.inf for cor in is_cor]
-        index = self.estimate.index
-        return pd.Series(lowest, index=index), pd.Series(highest, index=index)
+        return np.array(lowest), np.array(highest)
 
     @cached_property
     def acceleration(self) -> pd.Series:

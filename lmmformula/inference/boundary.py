@@ -97,13 +97,15 @@ def null_for(
     Parameters
     ----------
     small, large : Fitted
-        The models; the fixed effects of ``small`` are among those of ``large``.
+        The models.
     how : Boundary
         What is wanted.
     is_nested : bool
-        It was checked that ``large`` contains ``small``, whatever the names.
+        It is known that ``large`` contains ``small``.
     """
-    change = random_change(small.blocks, large.blocks, is_nested=is_nested)
+    if not is_nested:
+        return "without the rows of the data it cannot be known that the models are nested"
+    change = random_change(small.blocks, large.blocks, is_nested=True)
     n_free = change.n_free + large.p - small.p
     if change.reason:
         return change.reason

@@ -1,12 +1,12 @@
-r"""Clusters as small dense blocks, and what the adjustments of cluster-robust covariances make of them.
+r"""Clusters as small dense blocks, and the adjustments of cluster-robust covariances.
 
 Within a cluster g let :math:`\Theta_g` be the marginal covariance over :math:`\sigma^2`,
 :math:`M = (X'\Theta^{-1}X)^{-1}` and :math:`e_g` the marginal residuals. The covariance is
-:math:`M \{\sum_g E_g e_g e_g' E_g'\} M` with :math:`E_g = X_g'\Theta_g^{-1}A_g`. Where rows have unit
-weights, everything outside the span of the cluster's columns of X and Z is left alone by
-:math:`\Theta_g` and :math:`A_g`, so a cluster enters through the triangular factor of these columns:
-at most p + q_g rows, however many it has. Weighted clusters keep their rows. Clusters of similar size
-are padded with rows of zeros, which change nothing, and handled together.
+:math:`M \{\sum_g E_g e_g e_g' E_g'\} M` with :math:`E_g = X_g'\Theta_g^{-1}A_g`. Where rows have
+unit weights, everything outside the span of the cluster's columns of X and Z is left alone by
+:math:`\Theta_g` and :math:`A_g`, so a cluster enters through the triangular factor of these
+columns: at most p + q_g rows, however many it has. Weighted clusters keep their rows. Clusters of
+similar size are padded with rows of zeros, which change nothing, and handled together.
 
 References
 ----------
@@ -98,7 +98,7 @@ def cluster_forms(
     """
     J, p = int(codes.max()) + 1, X.shape[1]
     effects = [
-        _Effects.of(block.z @ template, block.codes, codes, J)
+        _Effects.of(block.z @ template, block.codes.astype(np.int64), codes, J)
         for block, template in zip(matrices.random, estimates.templates, strict=True)
     ]
     forms = ClusterForms(np.zeros((J, p)), np.zeros((J, p, p)), np.zeros((J, p, p)))
@@ -128,7 +128,9 @@ def _all_blocks(
     for number, shape in enumerate(kinds.tolist()):
         clusters = np.flatnonzero(kind_of.ravel() == number)
         n = int(size[clusters].max())
-        width = X.shape[1] + sum(c * e.values.shape[1] for c, e in zip(shape[1:], effects, strict=True))
+        width = X.shape[1] + sum(
+            c * e.values.shape[1] for c, e in zip(shape[1:], effects, strict=True)
+        )
         rank = n if matrices.weights is not None else min(n, width)
         elements = n * (width + 1) + 6 * rank * rank
         _check_memory(8.0 * elements, n, width)
@@ -169,7 +171,7 @@ def _block(
     counts: list[int],
 ) -> _Blocks:
     """Gather clusters of one shape and reduce them to their triangular factors."""
-    p, (B, n) = X.shape[1], rows.shape
+    p, n = X.shape[1], rows.shape[1]
     ZL = [term.dense(rows, present, count) for term, count in zip(effects, counts, strict=True)]
     columns = np.concatenate(
         [X[rows] * present[:, :, None], *ZL, (residual[rows] * present)[:, :, None]], axis=2
@@ -256,7 +258,9 @@ def _bias_reduced(blocks: _Blocks, M: FloatArray, J: int) -> FloatArray:
     keep = np.arange(values.shape[1]) >= lost[:, None]
     power = np.where(keep, 1.0 / np.sqrt(np.where(keep, np.abs(values), 1.0)), 0.0)
     projected = Y.transpose(0, 2, 1) @ vectors
-    return np.asarray((projected * power[:, None]) @ vectors.transpose(0, 2, 1) @ L.transpose(0, 2, 1))
+    return np.asarray(
+        (projected * power[:, None]) @ vectors.transpose(0, 2, 1) @ L.transpose(0, 2, 1)
+    )
 
 
 ADJUSTMENTS: dict[str, Adjustment] = {"CR0": _plain, "CR1": _counted, "CR2": _bias_reduced}

@@ -31,7 +31,14 @@ from lmmformula.errors import DataError, DesignError, DimensionError, InferenceW
 from lmmformula.inference.approximation import Approximation
 from lmmformula.inference.cluster_blocks import ADJUSTMENTS, ClusterForms, cluster_forms
 
-__all__ = ["Clusters", "ClusterRobust", "check_robust", "cluster_robust", "find_clusters"]
+__all__ = [
+    "ClusterRobust",
+    "Clusters",
+    "check_cluster_unused",
+    "check_robust",
+    "cluster_robust",
+    "find_clusters",
+]
 
 METHODS = ("satterthwaite", "wald")
 
@@ -131,7 +138,7 @@ class ClusterRobust(Approximation):
         return np.nan, np.nan
 
     def _parts(self, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """f'Theta f, (J, m, m), and f'X times the root of M, (J, m, p), for every cluster."""
+        """Forms f'Theta f, (J, m, m), and f'X times the root of M, (J, m, p), for every cluster."""
         T = rows @ self.turned
         own = T @ self.forms.middle @ T.T
         return own, T @ self.forms.crossed @ self.root
@@ -215,6 +222,17 @@ def check_robust(robust: Any, ddf: str) -> None:
         )
 
 
+def check_cluster_unused(cluster: Any) -> None:
+    """Raise where clusters are given without a covariance that needs them."""
+    if cluster is not None:
+        raise OptionError(
+            "`cluster` has a meaning with a cluster-robust covariance only.",
+            got="`cluster` without `robust`",
+            suggestion='`robust="CR2"`',
+            argument="cluster",
+        )
+
+
 def find_clusters(design: Design, cluster: Any = None) -> Clusters:
     """Find the cluster of every row, and check that clusters are independent under the model.
 
@@ -263,7 +281,7 @@ def _of_factor(design: Design, name: str) -> IntArray:
     raise OptionError(
         f"`{name}` is not a grouping factor of the model.",
         got=f"grouping factors: {', '.join(available)}",
-        suggestion=f'`cluster="{available[0]}"`, or `cluster=data["{name}"]` with one label per row',
+        suggestion=f'`cluster="{available[0]}"`, or one label per row: `cluster=data["{name}"]`',
         argument="cluster",
         available=available,
     )
@@ -306,8 +324,8 @@ def _check_nested(
             f"the clusters are not independent under the model: levels of `{group}` lie in several "
             "clusters.",
             got=f"`{group}` {label} in more than one level of `{name}`",
-            suggestion=f"cluster by a factor that holds each level of `{group}` whole; with crossed "
-            "factors there is none, and cluster-robust covariances do not apply",
+            suggestion=f"cluster by a factor that holds each level of `{group}` whole; crossed "
+            "factors have none, and cluster-robust covariances do not apply to them",
             group=group,
             cluster=name,
             level=str(label),

@@ -99,7 +99,7 @@ class DeletionTables(ABC):
         >>> print(fit.drop1()[["npar", "lrt", "df"]].round(3).to_string())
                  npar     lrt   df
         <none>      5     NaN  NaN
-        Machine     3  85.138  2.0
+        Machine     3  75.466  2.0
         """
         self.model.require_rows("`drop1`")
         return drop1_frame(self, scope)

@@ -13,6 +13,12 @@ from lmmformula._arrays import FloatArray
 from lmmformula.engine import BlockedSystem
 from lmmformula.inference import anova_table, contrasts
 from lmmformula.inference.approximation import Approximation
+from lmmformula.inference.cluster_robust import (
+    check_cluster_unused,
+    check_robust,
+    cluster_robust,
+    find_clusters,
+)
 from lmmformula.inference.df import DEFAULT_METHOD, DF_METHODS, check_method
 from lmmformula.inference.intervals import other_interval
 from lmmformula.inference.wald import coefficient_columns
@@ -47,13 +53,20 @@ class FixedEffectTests(FitStatistics):
     def _approximations(self) -> dict[str, Approximation]:
         return {}
 
-    def approximation(self, ddf: str = DEFAULT_METHOD) -> Approximation:
+    def approximation(
+        self, ddf: str = DEFAULT_METHOD, robust: str | None = None, cluster: Any = None
+    ) -> Approximation:
         """Covariance, degrees of freedom and joint tests that a method gives; made once.
 
         Parameters
         ----------
         ddf : {"satterthwaite", "kenward-roger", "kenward-roger-observed", "wald"}
             The method.
+        robust : {"CR2", "CR1", "CR0"}, optional
+            A cluster-robust covariance instead of the model's; with "satterthwaite" or "wald".
+        cluster : str or array_like, optional
+            Its clusters: a grouping factor of the model, or one label per row. Every level of the
+            grouping factors must lie within one. Default: the factor with the fewest levels.
 
         Returns
         -------
@@ -62,9 +75,48 @@ class FixedEffectTests(FitStatistics):
             ``joint(rows, values)`` and ``notes``.
         """
         check_method(ddf)
+        if robust is not None:
+            return self._robust(ddf, robust, cluster)
+        check_cluster_unused(cluster)
         if ddf not in self._approximations:
             self._approximations[ddf] = DF_METHODS[ddf](self)
         return self._approximations[ddf]
+
+    def _robust(self, ddf: str, robust: str, cluster: Any) -> Approximation:
+        check_robust(robust, ddf)
+        self.model.require_rows("a cluster-robust covariance")
+        clusters = find_clusters(self.design, cluster)
+        key = f"{robust} {clusters.key} {clusters.name} {ddf}"
+        if key not in self._approximations:
+            self._approximations[key] = cluster_robust(self, robust, clusters, ddf)
+        return self._approximations[key]
+
+    def cov_params(self, robust: str | None = None, cluster: Any = None) -> pd.DataFrame:
+        """Covariance matrix of ``params``.
+
+        Parameters
+        ----------
+        robust : {"CR2", "CR1", "CR0"}, optional
+            Cluster-robust covariance, valid where the model's own is wrong within clusters: "CR0"
+            the plain sandwich, "CR1" times J / (J - 1), "CR2" unbiased where the model is right.
+        cluster : str or array_like, optional
+            Clusters: a grouping factor of the model, or one label per row. Default: the grouping
+            factor with the fewest levels.
+
+        Examples
+        --------
+        >>> import lmmformula as lf
+        >>> fit = lf.lmer("Reaction ~ Days + (1 | Subject)", lf.load_dataset("sleepstudy"))
+        >>> round(float(fit.bse["Days"]), 4)
+        0.8042
+        >>> round(float(fit.cov_params(robust="CR2").loc["Days", "Days"]) ** 0.5, 4)
+        1.5458
+        """
+        if robust is None:
+            check_cluster_unused(cluster)
+            return super().cov_params()
+        values = self.approximation(robust=robust, cluster=cluster).vcov
+        return pd.DataFrame(np.array(values), index=self._index, columns=self._index)
 
     @property
     def pvalues(self) -> pd.Series:
@@ -76,21 +128,34 @@ class FixedEffectTests(FitStatistics):
         """Satterthwaite's degrees of freedom of the tests on ``params``."""
         return self.coefficient_frame()["df"].rename("df_tests")
 
-    def coefficient_frame(self, *, ddf: str = DEFAULT_METHOD, alpha: float = 0.05) -> pd.DataFrame:
+    def coefficient_frame(
+        self, *, ddf: str = DEFAULT_METHOD, alpha: float = 0.05, **robust: Any
+    ) -> pd.DataFrame:
         """Return estimates, tests and limits of the fixed effects, as in ``summary().frame``."""
-        return pd.DataFrame(self.coefficient_columns(ddf=ddf, alpha=alpha), index=self._index)
+        columns = self.coefficient_columns(ddf=ddf, alpha=alpha, **robust)
+        return pd.DataFrame(columns, index=self._index)
 
-    def coefficient_columns(self, *, ddf: str, alpha: float) -> dict[str, FloatArray]:
+    def coefficient_columns(
+        self, *, ddf: str, alpha: float, **robust: Any
+    ) -> dict[str, FloatArray]:
         """Return the columns of ``coefficient_frame`` as arrays."""
-        used = self.approximation(ddf)
+        used = self.approximation(ddf, **robust)
         df = used.df(np.eye(self.n_fixed))
         return coefficient_columns(used.beta, np.sqrt(np.diagonal(used.vcov)), df, alpha)
 
-    def coefficient_notes(self, ddf: str = DEFAULT_METHOD) -> tuple[str, ...]:
+    def coefficient_notes(self, ddf: str = DEFAULT_METHOD, **robust: Any) -> tuple[str, ...]:
         """Return what a reader of tests by a method must know."""
-        return self.approximation(ddf).notes
+        return self.approximation(ddf, **robust).notes
 
-    def conf_int(self, alpha: float = 0.05, method: str = "wald", **options: Any) -> pd.DataFrame:
+    def conf_int(
+        self,
+        alpha: float = 0.05,
+        method: str = "wald",
+        *,
+        robust: str | None = None,
+        cluster: Any = None,
+        **options: Any,
+    ) -> pd.DataFrame:
         """Confidence limits.
 
         Parameters
@@ -101,6 +166,8 @@ class FixedEffectTests(FitStatistics):
             "wald" (normal quantiles), "satterthwaite", "kenward-roger" or
             "kenward-roger-observed" (Student's t): fixed effects. "profile" and "boot": variance
             parameters as well.
+        robust, cluster
+            Cluster-robust covariance, as for ``cov_params``; with "satterthwaite" or "wald".
         **options
             For "profile" and "boot": arguments of ``profile()`` or ``bootstrap()``.
 
@@ -109,11 +176,22 @@ class FixedEffectTests(FitStatistics):
         DataFrame
             Columns ``lower, upper``.
         """
+        if robust is not None:
+            check_robust(robust, method)
         if method not in DF_METHODS:
+            check_cluster_unused(cluster)
             return other_interval(self, method, alpha, options)
-        return self.coefficient_frame(ddf=method, alpha=alpha)[["lower", "upper"]]
+        frame = self.coefficient_frame(ddf=method, alpha=alpha, robust=robust, cluster=cluster)
+        return frame[["lower", "upper"]]
 
-    def t_test(self, L: Any, ddf: str = DEFAULT_METHOD) -> Any:
+    def t_test(
+        self,
+        L: Any,
+        ddf: str = DEFAULT_METHOD,
+        *,
+        robust: str | None = None,
+        cluster: Any = None,
+    ) -> Any:
         """Test linear combinations of fixed effects one by one.
 
         Parameters
@@ -122,6 +200,8 @@ class FixedEffectTests(FitStatistics):
             Constraints as in statsmodels: ``"Days = 0"``, or rows of coefficients.
         ddf : {"satterthwaite", "kenward-roger", "kenward-roger-observed", "wald"}
             Degrees of freedom; "wald" refers to the normal distribution.
+        robust, cluster
+            Cluster-robust covariance, as for ``cov_params``; with "satterthwaite" or "wald".
 
         Returns
         -------
@@ -136,22 +216,30 @@ class FixedEffectTests(FitStatistics):
         (17.0, 0.7661)
         """
         rows = self._constraints(L)
-        used = self.approximation(ddf)
+        used = self.approximation(ddf, robust, cluster)
         df = used.df(rows[0])
         return contrasts.t_test(rows, self.fixed_names, used.beta, used.vcov, df)
 
-    def f_test(self, L: Any, ddf: str = DEFAULT_METHOD) -> Any:
+    def f_test(
+        self,
+        L: Any,
+        ddf: str = DEFAULT_METHOD,
+        *,
+        robust: str | None = None,
+        cluster: Any = None,
+    ) -> Any:
         """Test linear combinations of fixed effects together, by F; arguments as ``t_test``.
 
-        Rows that follow from others count once; Kenward-Roger scales F.
+        Rows that follow from others count once; Kenward-Roger scales F, and so does Hotelling's
+        approximation with a cluster-robust covariance.
         """
         rows = self._constraints(L)
-        return contrasts.f_test(self.approximation(ddf).joint(*rows))
+        return contrasts.f_test(self.approximation(ddf, robust, cluster).joint(*rows))
 
-    def wald_test(self, L: Any) -> Any:
+    def wald_test(self, L: Any, *, robust: str | None = None, cluster: Any = None) -> Any:
         """Test linear combinations of fixed effects together, by chi-square."""
         rows = self._constraints(L)
-        return contrasts.wald_test(self.approximation("wald").joint(*rows))
+        return contrasts.wald_test(self.approximation("wald", robust, cluster).joint(*rows))
 
     def _constraints(self, L: Any) -> tuple[Any, Any]:
         return contrasts.constraint_matrix(L, self.fixed_names, self.design.spec.dropped_columns)
@@ -160,6 +248,9 @@ class FixedEffectTests(FitStatistics):
         self,
         type: Literal["I", "II", "III", 1, 2, 3] = "III",
         ddf: str = DEFAULT_METHOD,
+        *,
+        robust: str | None = None,
+        cluster: Any = None,
     ) -> pd.DataFrame:
         """F tests of the terms of the fixed effects.
 
@@ -171,6 +262,8 @@ class FixedEffectTests(FitStatistics):
             whatever the coding. As in SAS and lmerTest.
         ddf : {"satterthwaite", "kenward-roger", "kenward-roger-observed", "wald"}
             Denominator degrees of freedom.
+        robust, cluster
+            Cluster-robust covariance, as for ``cov_params``; with "satterthwaite" or "wald".
 
         Returns
         -------
@@ -191,12 +284,10 @@ class FixedEffectTests(FitStatistics):
                    sum_sq  mean_sq  num_df  den_df       F  pvalue
         Machine  1755.263  877.632       2    46.0  87.798     0.0
         """
-        self.model.require_rows("`anova`")
-        return anova_table.anova_frame(self, type, self.approximation(ddf))
+        return anova_table.anova_frame(self, type, self.approximation(ddf, robust, cluster))
 
     def hypotheses(
         self, type: Literal["I", "II", "III", 1, 2, 3] = "III"
     ) -> dict[str, pd.DataFrame]:
         """Return the combinations of ``params`` that ``anova`` tests: term -> rows by effect."""
-        self.model.require_rows("`hypotheses`")
         return anova_table.hypothesis_frames(self, type)

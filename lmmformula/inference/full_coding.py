@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.linalg
 
-from lmmformula._arrays import FloatArray
+from lmmformula._arrays import BoolArray, FloatArray
 from lmmformula.design import Design, DesignSpec
 from lmmformula.design.contrasts import coding
 from lmmformula.design.encode import ColumnKey, FactorLevels, Piece, Variable, fill
@@ -55,11 +55,11 @@ class FullCoding:
     def treatment_columns(self, factor: FloatArray) -> list[int]:
         """Columns that treatment coding would keep, by R's rule, given R of X = QR."""
         values = factor @ self.columns
-        norms = np.linalg.norm(values, axis=0)
+        norms, is_empty = np.linalg.norm(values, axis=0), self._is_empty(factor)
         kept: list[int] = []
         basis = np.zeros((len(factor), 0))
         for j in np.flatnonzero(self.is_treatment):
-            if len(kept) == len(factor) or norms[j] <= EMPTY * norms.max():
+            if len(kept) == len(factor) or is_empty[j]:
                 continue
             column = values[:, j] / norms[j]
             for _ in range(2):
@@ -72,8 +72,13 @@ class FullCoding:
 
     def empty_cells(self, factor: FloatArray) -> tuple[str, ...]:
         """Names of columns that are zero in all rows."""
-        norms = np.linalg.norm(factor @ self.columns, axis=0)
-        return tuple(self.names[j] for j in np.flatnonzero(norms <= EMPTY * norms.max(initial=0.0)))
+        return tuple(self.names[j] for j in np.flatnonzero(self._is_empty(factor)))
+
+    def _is_empty(self, factor: FloatArray) -> BoolArray:
+        """Whether a column is zero in all rows, but for rounding."""
+        size = np.linalg.norm(factor @ self.columns, axis=0)
+        rounding = np.linalg.norm(np.abs(factor) @ np.abs(self.columns), axis=0)
+        return np.asarray(size <= EMPTY * rounding)
 
 
 def full_coding(design: Design) -> FullCoding:
@@ -98,7 +103,9 @@ def full_coding(design: Design) -> FullCoding:
     p = len(spec.encoding.keys)
     columns = coefficients[:p]
     if spec.aliased is not None:
+        size = np.abs(columns) + np.abs(spec.aliased.coefficients) @ np.abs(coefficients[p:])
         columns = columns + spec.aliased.coefficients @ coefficients[p:]
+        columns[np.abs(columns) <= SPANNED * size] = 0.0
     return FullCoding(
         columns,
         labels,

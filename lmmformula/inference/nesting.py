@@ -77,6 +77,8 @@ def _terms_outside(small: ModelMatrices, large: ModelMatrices) -> list[str]:
     basis /= np.linalg.norm(basis, axis=0)
     scale = np.array([np.linalg.norm(image) for image in images])
     Q, R = np.linalg.qr(basis)
+    size = np.abs(np.diag(R))
+    is_unique = size.min() > TOLERANCE
     found = []
     for block in small.random:
         for D in _draws(block, rng):
@@ -87,7 +89,7 @@ def _terms_outside(small: ModelMatrices, large: ModelMatrices) -> list[str]:
                 found.append(block.text)
                 break
             entries = np.linalg.lstsq(R, inside, rcond=1e-10)[0][:-1] / scale
-            if not _is_semidefinite(large, entries):
+            if is_unique and not _is_semidefinite(large, entries):
                 found.append(block.text)
                 break
     return found

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 import numpy as np
 import pandas as pd
 
 from lmmformula._arrays import FloatArray
 from lmmformula.engine import BlockedSystem, Estimates
-from lmmformula.engine.prediction import error_variance_df, joint_covariance
+from lmmformula.engine.error_variance import error_variance
+from lmmformula.engine.prediction import joint_covariance
 from lmmformula.errors import OptionError
 from lmmformula.inference.wald import check_alpha, critical_value
 from lmmformula.postfit.errors_of_rows import Target, fitted_target, new_target
@@ -33,6 +34,8 @@ INTERVALS: dict[str, str] = {
 PREDICTION_DF: dict[str, str] = {
     "satterthwaite": "Student's t, degrees of freedom row by row",
     "wald": "normal quantiles",
+    "kenward-roger-observed": "as satterthwaite, with `se` made larger by what the estimation of "
+    "the covariance parameters adds (REML fits)",
 }
 
 
@@ -46,6 +49,29 @@ class PredictionAccessors(FitStatistics):
 
     _model: ModelLike
 
+    @overload
+    def predict(
+        self,
+        newdata: Any = ...,
+        random: Literal["all", "none"] | Sequence[str] = ...,
+        new_levels: Literal["raise", "zero"] = ...,
+        interval: None = ...,
+        alpha: float = ...,
+        ddf: str = ...,
+    ) -> pd.Series: ...
+
+    @overload
+    def predict(
+        self,
+        newdata: Any = ...,
+        random: Literal["all", "none"] | Sequence[str] = ...,
+        new_levels: Literal["raise", "zero"] = ...,
+        *,
+        interval: Literal["confidence", "prediction"],
+        alpha: float = ...,
+        ddf: str = ...,
+    ) -> pd.DataFrame: ...
+
     def predict(
         self,
         newdata: Any = None,
@@ -54,7 +80,7 @@ class PredictionAccessors(FitStatistics):
         interval: Literal["confidence", "prediction"] | None = None,
         alpha: float = 0.05,
         ddf: str = "satterthwaite",
-    ) -> Any:
+    ) -> pd.Series | pd.DataFrame:
         """Predict the response.
 
         Parameters
@@ -70,8 +96,10 @@ class PredictionAccessors(FitStatistics):
             Limits for the mean that is predicted, or for a new observation.
         alpha : float
             One less the level of the interval.
-        ddf : {"satterthwaite", "wald"}
-            Quantiles of Student's t with degrees of freedom for each row, or of the normal.
+        ddf : {"satterthwaite", "wald", "kenward-roger-observed"}
+            Quantiles of Student's t with degrees of freedom for each row; of the normal; or
+            Student's t with ``se`` corrected for the estimation of the covariance parameters
+            [2]_ [3]_, as SAS does for predictions (REML fits only).
 
         Returns
         -------
@@ -91,12 +119,13 @@ class PredictionAccessors(FitStatistics):
         ``new_levels="zero"`` therefore give the same interval. New data without the weights'
         column get a weight of one, with a warning.
 
-        Satterthwaite's degrees of freedom are those of the whole variance, at least one. What the
-        estimation of the covariance parameters adds to the error itself is not included.
+        Satterthwaite's degrees of freedom are those of the whole variance, at least one.
 
         References
         ----------
         .. [1] Henderson (1975), Biometrics 31, 423-447.
+        .. [2] Kackar and Harville (1984), J. Amer. Statist. Assoc. 79, 853-862.
+        .. [3] Prasad and Rao (1990), J. Amer. Statist. Assoc. 85, 163-171.
 
         Examples
         --------
@@ -118,6 +147,8 @@ class PredictionAccessors(FitStatistics):
                 return predict(self.design, self.estimates, newdata, groups, new_levels=new_levels)
             return self._rows(linear_predictor(self.design, self.estimates, groups), "predicted")
         check_interval(interval, ddf)
+        if ddf == "kenward-roger-observed" and self.criterion != "REML":
+            raise _needs_reml(ddf)
         parts = (self.design, self.estimates, self._model.system)
         observation = interval == "prediction"
         if newdata is None:
@@ -145,6 +176,17 @@ def check_interval(interval: Any, ddf: Any) -> None:
         )
 
 
+def _needs_reml(ddf: str) -> OptionError:
+    return OptionError(
+        f'`ddf="{ddf}"` needs a REML fit: it rests on unbiased variances.',
+        got="a maximum likelihood fit",
+        suggestion='fit with `reml=True`, or `ddf="satterthwaite"`',
+        argument="ddf",
+        value=ddf,
+        available=tuple(PREDICTION_DF),
+    )
+
+
 def limits(
     system: BlockedSystem, estimates: Estimates, target: Target, alpha: float, ddf: str
 ) -> pd.DataFrame:
@@ -167,13 +209,18 @@ def limits(
         Columns ``predicted, se, lower, upper``.
     """
     reml = estimates.criterion == "REML"
-    forms = joint_covariance(system, estimates.theta, reml).forms(target.rows)
-    variance = np.maximum(forms.total, 0.0) + target.residual
-    se = estimates.sigma * np.sqrt(variance)
-    df: FloatArray = np.full(len(se), np.inf)
-    if ddf == "satterthwaite":
-        df = error_variance_df(system, estimates.theta, reml, target.rows, target.residual)
-        df = np.maximum(df, LEAST_DF)
+    if ddf == "wald":
+        forms = joint_covariance(system, estimates.theta, reml).forms(target.rows)
+        variance = forms.total + target.residual
+        df: FloatArray = np.full(len(variance), np.inf)
+    else:
+        corrected = ddf == "kenward-roger-observed"
+        errors = error_variance(
+            system, estimates.theta, reml, target.rows, target.residual, corrected=corrected
+        )
+        variance = errors.variance + errors.correction
+        df = np.maximum(errors.df, LEAST_DF)
+    se = estimates.sigma * np.sqrt(np.maximum(variance, 0.0))
     half = critical_value(alpha, df) * se
     columns = {
         "predicted": target.predicted,

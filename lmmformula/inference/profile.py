@@ -195,12 +195,14 @@ class Profile:
         >>> import lmmformula as lf
         >>> fit = lf.lmer("Reaction ~ Days + (Days | Subject)", lf.load_dataset("sleepstudy"))
         >>> fit.profile("Days").zeta("Days", [0.0, 10.0]).round(3).tolist()
-        [-4.847, -0.308]
+        [-4.851, -0.311]
         """
         chosen = selected(parameter, {name: self._parameters[name] for name in self.names})
         curve = self._curve(chosen[0])
         where = np.atleast_1d(np.asarray(values, dtype=np.float64))
-        return np.array([curve.at(value).zeta for value in where])
+        zeta = np.array([curve.at(value).zeta for value in where])
+        self._notify({})
+        return zeta
 
     # -- inside ----------------------------------------------------------------------------------
 
@@ -264,8 +266,8 @@ class ProfileAccessors(FitStatistics):
         >>> fit = lf.lmer("Yield ~ 1 + (1 | Batch)", lf.load_dataset("dyestuff"))
         >>> print(fit.profile("random").conf_int(alpha=0.1).round(2).to_string())
                             lower  upper
-        sd_Intercept|Batch  19.06  73.36
-        sigma               39.73  64.24
+        sd_Intercept|Batch  16.77  72.87
+        sigma               39.73  64.07
         """
         system = self._model.system
         parameters = parameters_of(system, self.fixed_names)

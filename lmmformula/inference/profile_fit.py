@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -26,11 +27,21 @@ def parameters_of(system: BlockedSystem, fixed_names: Sequence[str]) -> dict[str
     ----------
     system : BlockedSystem
     fixed_names : sequence of str, length p
+
+    Returns
+    -------
+    dict of str to Held
+        An effect that occurs twice in one grouping factor has ``.1`` after its second name.
     """
     named = [item for term in system.terms for item in _of_term(term)]
     named.append(("sigma", Held("sigma")))
     named += [(name, Held("fixed", column=j)) for j, name in enumerate(fixed_names)]
-    return dict(named)
+    parameters: dict[str, Held] = {}
+    seen: Counter[str] = Counter()
+    for name, held in named:
+        parameters[f"{name}.{seen[name]}" if seen[name] else name] = held
+        seen[name] += 1
+    return parameters
 
 
 def _of_term(term: TermLayout) -> list[tuple[str, Held]]:

@@ -34,13 +34,13 @@ def trouble(
     yield from _better(defined)
     inexact = tuple(
         name
-        for name, pair in ends.items()
-        if not all(end.is_exact for end in pair)
-        or not all(node.is_certified for node in curves[name].nodes)
+        for name, curve in defined.items()
+        if not all(node.is_certified for node in curve.nodes)
+        or not all(end.is_exact for end in ends.get(name, ()))
     )
     if inexact:
         yield ConvergenceWarning(
-            "an end of a profile interval could not be computed exactly.",
+            "a profile could not be computed exactly.",
             got=f"{_listed(inexact)}: a constrained minimum without proof, or a level that was not "
             "reached",
             suggestion="`profile(...).to_frame()` to look at the curves; a bootstrap interval",

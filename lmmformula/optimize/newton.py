@@ -83,21 +83,12 @@ class _NewtonRun:
         self.dear: tuple[FloatArray, FloatArray] | None = None
 
     def run(self, start: FloatArray) -> Solution:
-        settings = self.settings
-        point = self.recorder.evaluate(start, 0.0, "start")
-        if not np.isfinite(point.value):
-            raise NumericalError(
-                "the criterion cannot be computed at the starting values.",
-                got=f"{point.value}",
-                suggestion="leave `start` out, or rescale the largest columns",
-            )
-        exact = False
+        point, exact = self._first(start), False
         while True:
             spectrum = self._spectrum(point, exact=exact)
-            tolerance = max(settings.tolerance, self.objective.rounding)
+            tolerance = max(self.settings.tolerance, self.objective.rounding)
             if spectrum.decrement <= tolerance or self._nearly_there(spectrum):
-                if not spectrum.exact:
-                    spectrum = self._spectrum(point, exact=True)
+                spectrum = spectrum if spectrum.exact else self._spectrum(point, exact=True)
                 if spectrum.decrement <= tolerance and not self._doubtful(spectrum):
                     point, solution = self._finish(point, spectrum)
                     if solution is not None:
@@ -108,21 +99,29 @@ class _NewtonRun:
             if stop is not None:
                 return self._solution(point, spectrum, stop)
             moved, rejected = self._step(point, spectrum)
-            if moved is None and self._limit(point) is not None:
+            if moved is not None:
+                settled = exact or rejected
+                settled |= point.value - moved.value < self.settings.average_until
+                point, exact = moved, settled and self.objective.hessian_is_cheap
+            elif self._limit(point) is not None:
                 continue
-            if moved is None and not spectrum.exact:
-                exact, self.radius = True, settings.max_step
-            elif moved is None:
+            elif not spectrum.exact:
+                exact, self.radius = True, self.settings.max_step
+            else:
                 point, solution = self._finish(point, spectrum)
                 if solution is not None:
                     return solution
                 exact = False
-            else:
-                decrease = point.value - moved.value
-                point = moved
-                exact = self.objective.hessian_is_cheap and (
-                    rejected or exact or decrease < settings.average_until
-                )
+
+    def _first(self, start: FloatArray) -> Any:
+        point = self.recorder.evaluate(start, 0.0, "start")
+        if not np.isfinite(point.value):
+            raise NumericalError(
+                "the criterion cannot be computed at the starting values.",
+                got=f"{point.value}",
+                suggestion="leave `start` out, or rescale the largest columns",
+            )
+        return point
 
     def _limit(self, point: Any) -> OptimumStatus | None:
         """Reason to stop that has nothing to do with the curvature."""

@@ -64,4 +64,5 @@ class Summary:
 def summarize(results: Reportable, options: TableOptions) -> Summary:
     """Collect the tables of a result."""
     tables = {name: make(results, options) for name, make in TABLES.items()}
-    return Summary(tables, results.coefficient_frame(ddf=options.ddf, alpha=options.alpha))
+    frame = results.coefficient_frame(ddf=options.ddf, alpha=options.alpha, **options.covariance)
+    return Summary(tables, frame)

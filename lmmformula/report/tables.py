@@ -79,13 +79,15 @@ class Reportable(Protocol):
     def data_remarks(self) -> tuple[str, ...]:
         """What was left out, weighted or offset."""
 
-    def coefficient_frame(self, *, ddf: str, alpha: float) -> pd.DataFrame:
+    def coefficient_frame(self, *, ddf: str, alpha: float, **robust: Any) -> pd.DataFrame:
         """Table of fixed effects."""
 
-    def coefficient_columns(self, *, ddf: str, alpha: float) -> Mapping[str, FloatArray]:
+    def coefficient_columns(
+        self, *, ddf: str, alpha: float, **robust: Any
+    ) -> Mapping[str, FloatArray]:
         """Columns of that table as arrays."""
 
-    def coefficient_notes(self, ddf: str) -> tuple[str, ...]:
+    def coefficient_notes(self, ddf: str, **robust: Any) -> tuple[str, ...]:
         """What a reader of their tests must know."""
 
 
@@ -99,10 +101,23 @@ class TableOptions:
         Method for the denominator degrees of freedom of tests on fixed effects.
     alpha : float
         One less the level of confidence intervals.
+    robust : str or None
+        Cluster-robust covariance of the fixed effects.
+    cluster : str, array_like or None
+        Its clusters.
     """
 
     ddf: str = "satterthwaite"
     alpha: float = 0.05
+    robust: str | None = None
+    cluster: Any = None
+
+    @property
+    def covariance(self) -> dict[str, Any]:
+        """What asks for the covariance; nothing for the model's own."""
+        if self.robust is None:
+            return {}
+        return {"robust": self.robust, "cluster": self.cluster}
 
 
 _METHODS = {
@@ -145,7 +160,7 @@ def random_effects(results: Reportable, options: TableOptions) -> Table:
 
 def fixed_effects(results: Reportable, options: TableOptions) -> Table:
     """Estimates with tests and confidence limits."""
-    found = results.coefficient_columns(ddf=options.ddf, alpha=options.alpha)
+    found = results.coefficient_columns(ddf=options.ddf, alpha=options.alpha, **options.covariance)
     is_normal = options.ddf == "wald"
     low, high = 100 * options.alpha / 2, 100 * (1 - options.alpha / 2)
     columns = [Column(""), Column("Estimate", "estimate", 2), Column("Std. error", "estimate")]
@@ -163,7 +178,10 @@ def fixed_effects(results: Reportable, options: TableOptions) -> Table:
     names += ["statistic", "pvalue", "lower", "upper"]
     rows = tuple(zip(results.fixed_names, *(found[name].tolist() for name in names), strict=True))
     title = f"Fixed effects ({_METHODS.get(options.ddf, options.ddf)})"
-    notes = (*results.coefficient_notes(options.ddf), *results.data_remarks)
+    notes = (
+        *results.coefficient_notes(options.ddf, **options.covariance),
+        *results.data_remarks,
+    )
     return Table(title, tuple(columns), rows, notes)
 
 

@@ -12,7 +12,16 @@ import lmmformula as lf
 
 ROOT = Path(__file__).parents[2]
 
-FUNCTIONS = {"anova", "list_datasets", "lmer", "lmm", "load", "load_dataset"}
+FUNCTIONS = {
+    "anova",
+    "bootstrap_lrt",
+    "exact_rlrt",
+    "list_datasets",
+    "lmer",
+    "lmm",
+    "load",
+    "load_dataset",
+}
 CLASSES = {"LinearMixedModel", "LinearMixedResults"}
 
 MODEL_MEMBERS = {"at", "fit"}
@@ -22,8 +31,8 @@ RESULT_ATTRIBUTES = set(
     converged optimum model formula dropped""".split()
 )
 RESULT_METHODS = set(
-    """cov_params ranef coef residuals summary conf_int predict simulate refit tidy glance augment
-    save""".split()
+    """bootstrap cov_params ranef coef residuals summary conf_int predict simulate refit tidy glance
+    augment save anova t_test f_test wald_test hypotheses approximation""".split()
 )
 
 

@@ -15,15 +15,15 @@ from tests.tolerances import ESTIMATE_RTOL, assert_close
 STORED = json.loads((reader.HERE / "influence" / "influence.json").read_text())
 MODELS = tuple(key for key in STORED if key not in ("versions", "lme4_influence"))
 
-FIXED_THETA_RTOL = 1e-9
-"""At R's own theta everything is arithmetic, and the distances square it."""
+FIXED_THETA_RTOL = 1e-11
+"""At R's own theta everything is arithmetic. Largest gap seen: 7e-14."""
 
-REFIT_RTOL = 2e-5
-"""R's refits stop where the criterion is flat; a change of beta by deletion is a small difference
-of two such fits. Largest gap seen: 3e-6 of the largest change."""
+REFIT_RTOL = 2e-6
+"""R's refits stop where the criterion is flat, and standard errors and distances depend on the end
+point to first order. Largest gap seen: 3e-7."""
 
-DEFAULT_REFIT_RTOL = 1e-3
-"""lme4's `influence()` refits with its default tolerances."""
+DEFAULT_REFIT_RTOL = 2e-4
+"""lme4's `influence()` refits with its default tolerances. Largest gap seen: 3e-5."""
 
 
 @pytest.fixture(params=MODELS)
@@ -60,10 +60,12 @@ def test_exact_deletion_of_levels(stored):
     beta = np.array(theirs["beta"]).reshape(len(units), -1)
     change = beta - fit.params.to_numpy()
     assert_close(influence.dfbeta.loc[units], change, REFIT_RTOL)
-    assert_close(influence.dfbetas.loc[units], change / np.reshape(theirs["se"], beta.shape), 2e-5)
+    assert_close(
+        influence.dfbetas.loc[units], change / np.reshape(theirs["se"], beta.shape), REFIT_RTOL
+    )
     assert_close(influence.sigma.loc[units], theirs["sigma"], REFIT_RTOL)
     distance = influence.cooks_distance.loc[units]
-    assert_close(distance, theirs["cooks_distance"], 2 * REFIT_RTOL)
+    assert_close(distance, theirs["cooks_distance"], REFIT_RTOL)
 
 
 def test_exact_deletion_of_rows(stored):
@@ -77,7 +79,7 @@ def test_exact_deletion_of_rows(stored):
         influence = fit.influence(labels)
     assert influence.converged[picked].all()
     change = np.reshape(theirs["beta"], (len(picked), -1)) - fit.params.to_numpy()
-    assert_close(influence.dfbeta.loc[picked], change, 10 * REFIT_RTOL)
+    assert_close(influence.dfbeta.loc[picked], change, REFIT_RTOL)
 
 
 def test_one_step_is_near_the_refits(stored):
@@ -87,7 +89,7 @@ def test_one_step_is_near_the_refits(stored):
     step = fit.influence(fields["by"], exact=False)
     assert not step.exact
     correlation = np.corrcoef(exact.dfbetas.to_numpy().ravel(), step.dfbetas.to_numpy().ravel())
-    assert correlation[0, 1] > 0.95
+    assert correlation[0, 1] > 0.98
 
 
 def test_definitions_are_those_of_lme4_influence():
@@ -106,6 +108,6 @@ def test_all_rows_refitted():
     fit, theirs = reader.fit("sleep_int_ml"), STORED["sleep_int_ml"]["rows"]
     influence = fit.influence(exact=True)
     change = np.reshape(theirs["beta"], (-1, 2)) - fit.params.to_numpy()
-    assert_close(influence.dfbeta.iloc[theirs["position"]], change, 10 * REFIT_RTOL)
+    assert_close(influence.dfbeta.iloc[theirs["position"]], change, REFIT_RTOL)
     assert len(influence) == fit.nobs
     assert_close(fit.leverage().effective_parameters, influence.leverage.sum(), ESTIMATE_RTOL)

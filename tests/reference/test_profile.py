@@ -2,8 +2,8 @@
 
 R follows each profile in steps and interpolates by a spline; we solve for the ends. So
 ``ci_profile`` carries R's interpolation error, about 1e-4 of an interval's width, and
-``ci_profile_fine`` (smaller steps) much less of it. The widest gap to the first is 4e-4 (a fixed effect of
-``rankdef_alias_reml``), to the second 4e-6.
+``ci_profile_fine`` (smaller steps) much less of it. The widest gap to the first is 4e-4
+(a fixed effect of ``rankdef_alias_reml``), to the second 4e-6.
 
 Left out: rows for which R itself reported trouble (``ci_profile_suspect``), and the correlations of
 the two Machines models with three correlated effects. There R's ends miss the quantile by up to one

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lmmformula.inference.marginal.estimates import MarginalEstimates
+from lmmformula.inference.marginal.interop import marginaleffects_model
 from lmmformula.inference.marginal.means import marginal_means
 from lmmformula.inference.marginal.slopes import marginal_slopes
 
@@ -89,9 +90,7 @@ class MarginalAccessors(ABC):
         1    A - C   -13.917     0.0
         2    B - C    -5.950     0.0
         """
-        return marginal_means(
-            self, variables, by=by, at=at, weights=weights, ddf=ddf, alpha=alpha
-        )
+        return marginal_means(self, variables, by=by, at=at, weights=weights, ddf=ddf, alpha=alpha)
 
     def marginal_slopes(
         self,
@@ -132,6 +131,31 @@ class MarginalAccessors(ABC):
         1      B  0.1646  0.0287  222.0  0.1081  0.2212
         2      C  0.1558  0.0287  222.0  0.0993  0.2124
         """
-        return marginal_slopes(
-            self, variable, by=by, at=at, weights=weights, ddf=ddf, alpha=alpha
-        )
+        return marginal_slopes(self, variable, by=by, at=at, weights=weights, ddf=ddf, alpha=alpha)
+
+    def marginaleffects(
+        self, data: Any, *, ddf: str = "satterthwaite", df: float = float("inf")
+    ) -> Any:
+        """Wrap the fit for the functions of the ``marginaleffects`` package.
+
+        Parameters
+        ----------
+        data : frame or dict
+            The data that were fitted.
+        ddf : str
+            Whose covariance of the fixed effects is used: Kenward-Roger adjusts it.
+        df : float, default infinity
+            Degrees of freedom of every test; marginaleffects knows one number only.
+
+        Returns
+        -------
+        marginaleffects.classes.ModelAbstract
+            For ``predictions``, ``comparisons``, ``slopes``, ``hypotheses``, ``datagrid``; they are
+            about the population, random effects being zero.
+
+        Raises
+        ------
+        OptionError
+            The package is not installed.
+        """
+        return marginaleffects_model(self, data, ddf=ddf, df=df)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -90,7 +91,8 @@ def _tukey_p(family: Family) -> FloatArray:
 def _tukey_critical(family: Family, alpha: float) -> FloatArray:
     # df of rows that are equal but for rounding share one search
     df = [float(f"{nu:.11g}") for nu in family.df]
-    return np.array([range_quantile(alpha, family.n_means, nu) for nu in df]) / np.sqrt(2.0)
+    ranges = [range_quantile(alpha, family.n_means, nu) for nu in df]
+    return np.asarray(ranges, dtype=np.float64) / math.sqrt(2.0)
 
 
 def _scheffe_p(family: Family) -> FloatArray:
@@ -132,7 +134,7 @@ def _stepwise(
     raw = family.raw
     known = np.flatnonzero(~np.isnan(raw))
     order = known[np.argsort(raw[known], kind="stable")]
-    scaled = scale(np.arange(1, len(order) + 1), family.size) * raw[order]
+    scaled = scale(np.arange(1.0, len(order) + 1.0), family.size) * raw[order]
     steps = np.minimum.accumulate(scaled[::-1])[::-1] if is_up else np.maximum.accumulate(scaled)
     adjusted = np.full(len(raw), np.nan)
     adjusted[order] = np.minimum(steps, 1.0)

@@ -16,9 +16,7 @@ from lmmformula.inference.marginal.grid import Combinations
 __all__ = ["estimated", "warn_of_missing"]
 
 
-def estimated(
-    rows: Combinations, used: Approximation
-) -> tuple[FloatArray, FloatArray, FloatArray]:
+def estimated(rows: Combinations, used: Approximation) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Estimates, standard errors and degrees of freedom.
 
     Parameters

@@ -93,8 +93,9 @@ def _polynomial(labels: Sequence[str], control: int) -> ContrastSet:
     for _ in range(min(k - 1, MOST_DEGREES)):
         column = [x * last for x, last in zip(points, found[-1], strict=True)]
         for earlier in found:
-            square = sum(e * e for e in earlier)
-            share = sum(c * e for c, e in zip(column, earlier, strict=True)) / square
+            square = sum((e * e for e in earlier), Fraction(0))
+            products = (c * e for c, e in zip(column, earlier, strict=True))
+            share = sum(products, Fraction(0)) / square
             column = [c - share * e for c, e in zip(column, earlier, strict=True)]
         found.append(column)
     rows = [_primitive(column) for column in found[1:]]

@@ -78,7 +78,7 @@ class Grid:
     rows : Combinations
         The linear predictor in each combination.
     counts : ndarray, shape (n,)
-        Rows of the data (or their prior weights) in each combination.
+        Rows of the data in each combination.
     """
 
     levels: Mapping[str, tuple[Any, ...]]
@@ -139,7 +139,7 @@ def average(grid: Grid, keep: Sequence[str], weights: str, within: Sequence[str]
     mean = sparse.csr_array((share, (group, np.arange(n))), shape=(len(present), n))
     codes = np.zeros((len(present), len(keep)), dtype=np.int64)
     codes[group] = np.stack([*grid.columns(keep)], axis=1) if keep else codes[group]
-    counts = np.bincount(group, weights=grid.counts, minlength=len(present))
+    counts = np.bincount(group, weights=grid.counts, minlength=len(present)).astype(np.float64)
     return Grid({name: grid.levels[name] for name in keep}, codes, grid.rows.combined(mean), counts)
 
 

@@ -63,7 +63,7 @@ def averaged(
     for name in keep:
         _check_levels(grid, name)
     nesting = find_nesting(grid, spec)
-    means, _ = marginal_average(grid, nesting, keep, weights)
+    means = marginal_average(grid, nesting, keep, weights)
     holders = [outer for name in by for outer in nesting.get(name, ())]
     families = tuple(dict.fromkeys([*by, *holders]))
     return means, families, grid_notes(spec, grid, means, nesting, weights)

@@ -2,8 +2,8 @@
 
 A factor is nested in another when each of its levels occurs with one level of the other only, or
 when the formula has it in interactions but not as a main effect (``a + a:b``), as R's emmeans has
-it. Averages over a nested factor are taken within the levels that hold it, over the levels that
-occur there.
+it; of two that would hold each other, neither is nested. Averages over a nested factor are taken
+within the levels that hold it, over the levels that occur there.
 
 References
 ----------
@@ -39,9 +39,12 @@ def find_nesting(grid: Grid, spec: DesignSpec) -> Nesting:
         ]
         if outer:
             found[inner] = outer
-    for inner, more in _nested_terms(spec, varying).items():
-        outer = found.setdefault(inner, [])
-        outer.extend(name for name in more if name not in outer)
+    written = _nested_terms(spec, varying)
+    for inner, more in written.items():
+        outer = found.get(inner, [])
+        more = [n for n in more if inner not in (*found.get(n, ()), *written.get(n, ()))]
+        if more:
+            found[inner] = list(dict.fromkeys([*outer, *more]))
     return _closed(found)
 
 
@@ -92,23 +95,18 @@ def _closed(found: dict[str, list[str]]) -> Nesting:
     return {inner: outer for inner, outer in closed.items() if inner not in outer}
 
 
-def marginal_average(
-    grid: Grid, nesting: Nesting, keep: Sequence[str], weights: str
-) -> tuple[Grid, tuple[str, ...]]:
+def marginal_average(grid: Grid, nesting: Nesting, keep: Sequence[str], weights: str) -> Grid:
     """Average over all variables but ``keep``, nested ones within what holds them.
 
     Returns
     -------
     Grid
-        Means of the combinations of ``keep`` and of what holds its nested variables, without
-        the combinations that cannot occur.
-    tuple of str
-        Variables that were added to ``keep``.
+        Means of the combinations of ``keep`` and of what holds its nested variables (these come
+        first), without the combinations that cannot occur.
     """
     nested = [name for name in keep if name in nesting]
-    added = [outer for name in nested for outer in nesting[name]]
-    added = [name for name in dict.fromkeys(added) if name not in keep]
-    keep = [*keep, *added]
+    holders = [outer for name in nested for outer in nesting[name]]
+    keep = list(dict.fromkeys([*nested, *holders, *keep]))
     while inner := [name for name in grid.names if name in nesting and name not in keep]:
         first = max(inner, key=lambda name: len(nesting[name]))
         groups = [*nesting[first], *(name for name in inner if name != first)]
@@ -119,7 +117,7 @@ def marginal_average(
     means = average(grid, keep, weights)
     for name in nested:
         means = means.taken(_occurs(means, [name, *nesting[name]]))
-    return means, tuple(added)
+    return means
 
 
 def _occurs(grid: Grid, names: Sequence[str]) -> BoolArray:

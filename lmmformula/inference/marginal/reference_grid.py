@@ -55,9 +55,10 @@ def grid_levels(spec: DesignSpec, at: Mapping[str, Any] | None) -> dict[str, tup
         levels[name] = given.get(name) or predictor.levels or (predictor.mean,)
     n_rows = math.prod(len(values) for values in levels.values())
     if n_rows > MOST_ROWS:
+        sizes = [f"{len(values)} of {name}" for name, values in levels.items()]
         raise OptionError(
             "the reference grid has too many rows.",
-            got=f"{n_rows} combinations of {listed([f'{len(v)} of {k}' for k, v in levels.items()])}",
+            got=f"{n_rows} combinations of {listed(sizes)}",
             suggestion="`at={...}` with fewer levels of the largest factor",
             argument="at",
             n_rows=n_rows,

@@ -53,7 +53,8 @@ def _tail(q: float, k: int, df: float) -> float:
     if np.isinf(df):
         return float(_normal_tail(np.array([q]), k)[0])
     log_s, weights = _scales(df)
-    return float(min(1.0, weights @ _normal_tail(q * np.exp(log_s), k)))
+    tail = float(weights @ _normal_tail(q * np.exp(log_s), k))
+    return min(1.0, tail)
 
 
 def _normal_tail(w: FloatArray, k: int) -> FloatArray:
@@ -75,8 +76,8 @@ def _scales(df: float) -> tuple[FloatArray, FloatArray]:
     def drop(t: float) -> float:
         return float(df * (t - np.expm1(2 * t) / 2) + NEGLIGIBLE)
 
-    low = optimize.brentq(drop, -NEGLIGIBLE / df - 1.0, 0.0)
-    high = optimize.brentq(drop, 0.0, 0.5 * np.log(2 * NEGLIGIBLE / df + 4.0) + 1.0)
+    low: float = optimize.brentq(drop, -NEGLIGIBLE / df - 1.0, 0.0)
+    high: float = optimize.brentq(drop, 0.0, 0.5 * np.log(2 * NEGLIGIBLE / df + 4.0) + 1.0)
     t = np.linspace(low, high, OUTER)
     density = np.exp(df * (t - np.expm1(2 * t) / 2))
     return t, density / density.sum()
@@ -90,4 +91,5 @@ def range_quantile(alpha: float, k: int, df: float) -> float:
     high = 4.0
     while _tail(high, k, df) > alpha:
         high *= 2.0
-    return float(optimize.brentq(lambda q: _tail(q, k, df) - alpha, 0.0, high, xtol=1e-12))
+    found: float = optimize.brentq(lambda q: _tail(q, k, df) - alpha, 0.0, high, xtol=1e-12)
+    return found

@@ -53,7 +53,7 @@ for (id in names(models)) {
   p <- length(fixef(m))
   contrast <- if (p == 1) diag(1) else diag(p)[-1, , drop = FALSE]
   if (p == 2) contrast <- diag(2)
-  out[[id]] <- c(list(dataset = spec[[1]], cluster = spec[[4]], theta = unname(getME(m, "theta")),
+  out[[id]] <- c(list(dataset = spec[[1]], formula = deparse1(spec[[2]]), cluster = spec[[4]], theta = unname(getME(m, "theta")),
                       reml = spec[[3]], contrast = contrast), figures(m, d[[spec[[4]]]], contrast))
 }
 
@@ -64,7 +64,8 @@ m <- lme(Reaction ~ Days, d, random = ~ Days | Subject, weights = varFixed(~ v),
                               opt = "optim", reltol = 1e-14))
 T <- t(chol(as.matrix(m$modelStruct$reStruct[[1]])))
 out$sleep_full_weights_reml <- c(
-  list(dataset = "sleepstudy", cluster = "Subject", theta = T[lower.tri(T, TRUE)], reml = TRUE,
+  list(dataset = "sleepstudy", formula = "Reaction ~ Days + (Days | Subject)", weights = "w",
+       cluster = "Subject", theta = T[lower.tri(T, TRUE)], reml = TRUE,
        contrast = diag(2), lme = list(beta = unname(fixef(m)), sigma = m$sigma)),
   figures(m, d$Subject, diag(2)))
 

@@ -38,12 +38,12 @@ models <- list(
   pastes_nested_reml = list("pastes", strength ~ 1 + (1 | batch/cask), TRUE, NULL),
   sleep_full_weights_reml = list("sleepstudy", Reaction ~ Days + (Days | Subject), TRUE, "w"))
 
-fit <- function(spec, d) {
+fit <- function(spec, d, control = tight, start = NULL) {
   f <- spec[[2]]
   environment(f) <- environment()
   d$.w <- if (is.null(spec[[4]])) 1 else d[[spec[[4]]]]
-  if (is.null(spec[[4]])) lmer(f, d, REML = spec[[3]], control = tight)
-  else lmer(f, d, REML = spec[[3]], weights = .w, control = tight)
+  if (is.null(spec[[4]])) lmer(f, d, REML = spec[[3]], control = control, start = start)
+  else lmer(f, d, REML = spec[[3]], weights = .w, control = control, start = start)
 }
 
 johnson <- function(m) {
@@ -51,15 +51,17 @@ johnson <- function(m) {
   mean(colSums(as.matrix(L)^2)) * sigma(m)^2
 }
 
-generalized_df <- function(m, spec) {
-  y <- getME(m, "y"); step <- 0.02 * sigma(m)
-  start <- getME(m, "theta")
+# lme4's refit() of a REML fit minimises another criterion once there are several fixed effects (it
+# seems to count one), so the models are fitted anew.
+generalized_df <- function(m, spec, d) {
+  name <- all.vars(spec[[2]])[1]; step <- 0.02 * sigma(m)
+  again <- lmerControl(optimizer = "bobyqa", optCtrl = list(rhobeg = 0.05, rhoend = 1e-9, maxfun = 1e5),
+                       calc.derivs = FALSE, check.conv.singular = "ignore")
   moved <- function(i, by) {
-    z <- y; z[i] <- z[i] + by
-    fun <- refit(m, z, control = tight, start = start)
-    fitted(fun)[i]
+    d[[name]][i] <- d[[name]][i] + by
+    fitted(fit(spec, d, again, getME(m, "theta")))[i]
   }
-  sum(sapply(seq_along(y), function(i) (moved(i, step) - moved(i, -step)) / (2 * step)))
+  sum(sapply(seq_len(nrow(d)), function(i) (moved(i, step) - moved(i, -step)) / (2 * step)))
 }
 
 out <- list(versions = list(R = R.version.string, lme4 = as.character(packageVersion("lme4")),
@@ -74,7 +76,7 @@ for (id in names(models)) {
   i <- if (has_slopes_outside) NULL else suppressWarnings(icc(m))
   pca <- rePCA(m)
   ca <- if (is.null(spec[[4]])) cAIC(m) else NULL
-  fields <- list(dataset = spec[[1]], theta = unname(getME(m, "theta")), reml = spec[[3]],
+  fields <- list(dataset = spec[[1]], formula = deparse1(spec[[2]]), weights = spec[[4]], theta = unname(getME(m, "theta")), reml = spec[[3]],
     var_fixed = var(as.vector(getME(m, "X") %*% fixef(m))), johnson = johnson(m), sigma = sigma(m),
     repca = lapply(unclass(pca), function(p) list(sdev = p$sdev, rotation = unname(p$rotation))),
     conditional_llf = sum(dnorm(getME(m, "y"), fitted(m), sigma(m) / sqrt(weights(m)), log = TRUE)),
@@ -82,7 +84,7 @@ for (id in names(models)) {
   if (!is.null(r)) fields$r2 <- list(marginal = unname(r$R2_marginal), conditional = unname(r$R2_conditional))
   if (!is.null(i)) fields$icc <- list(adjusted = i$ICC_adjusted, unadjusted = i$ICC_unadjusted)
   if (!is.null(ca)) fields$caic4 <- list(df = ca$df, llf = ca$loglikelihood, caic = ca$caic)
-  fields$generalized_df <- generalized_df(m, spec)
+  fields$generalized_df <- generalized_df(m, spec, d)
   if (id == "sleep_quad_reml") fields$vif <- as.list(vif(m))
   out[[id]] <- fields
   cat(id, format(Sys.time()), fields$generalized_df, fields$caic4$df, fields$trace_hat, "\n")
@@ -92,7 +94,8 @@ d <- frame("cake")
 d$recipe <- factor(d$recipe)
 m <- lmer(angle ~ recipe + temp + I(temp^2) + (1 | recipe:replicate), d, control = tight)
 v <- vif(m)
-out$vif_cake <- list(theta = unname(getME(m, "theta")), terms = rownames(v), gvif = unname(v[, 1]),
+out$vif_cake <- list(dataset = "cake", formula = "angle ~ recipe + temp + I(temp^2) + (1 | recipe:replicate)",
+                     theta = unname(getME(m, "theta")), terms = rownames(v), gvif = unname(v[, 1]),
                      df = unname(v[, 2]), scaled = unname(v[, 3]))
 
 write(toJSON(out, digits = NA, auto_unbox = TRUE, matrix = "rowmajor", pretty = FALSE), target)

@@ -40,6 +40,18 @@ def test_fit_by_maximum_likelihood(run, sleepstudy):
     assert out.strip() == str(lf.lmer(FULL, sleepstudy, reml=False).summary()).strip()
 
 
+@pytest.mark.parametrize("method", ["wald", "kenward-roger", "kenward-roger-observed"])
+def test_method_of_the_tests(run, sleepstudy, method):
+    _, out, _ = run("fit", FULL, "sleepstudy", "--ddf", method, "--no-progress")
+    assert out.strip() == str(lf.lmer(FULL, sleepstudy).summary(ddf=method)).strip()
+
+
+def test_kenward_roger_of_a_maximum_likelihood_fit(run):
+    _, out, err = run("fit", FULL, "sleepstudy", "--ml", "--ddf", "kenward-roger", "--no-progress")
+    assert "InferenceWarning" in err
+    assert "those of the REML fit" in out
+
+
 def test_json(run, sleepstudy):
     _, out, _ = run("fit", FULL, "sleepstudy", "--json", "--no-progress")
     record, results = json.loads(out), lf.lmer(FULL, sleepstudy)

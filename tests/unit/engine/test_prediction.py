@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from lmmformula.engine import Objective, assemble, prediction
 from lmmformula.engine.deletion import Downdater, delete_groups, delete_rows
-from lmmformula.engine.prediction import JointCovariance, error_variance_df, target_rows
+from lmmformula.engine.error_variance import error_variance, independent_moves
+from lmmformula.engine.prediction import JointCovariance, target_rows
 from lmmformula.matrices import RandomBlock
 from tests.properties.designs import take
 from tests.tolerances import assert_close
@@ -184,5 +185,46 @@ def test_degrees_of_freedom_of_the_fixed_part_are_satterthwaites(name):
     v = np.einsum("ip,pq,iq->i", X, information.vcov, X)
     g = np.einsum("ip,mpq,iq->im", X, information.derivatives, X)
     expected = 2 * v**2 / np.einsum("im,mn,in->i", g, information.covariance, g)
-    ours = error_variance_df(system, theta, True, target_rows(system, X, {}), np.zeros(5))
-    assert ours == pytest.approx(expected, rel=1e-6)
+    ours = error_variance(system, theta, True, target_rows(system, X, {}), np.zeros(5))
+    assert ours.df == pytest.approx(expected, rel=1e-6)
+
+
+def directions_of(point, move) -> list[Array]:
+    """Return the derivative of every term's Sigma along a move of the parameters."""
+    objective, step = point.objective, 1e-4
+    high, low = (objective.factors(point.phi + sign * step * move) for sign in (1, -1))
+    return [(u @ u.T - d @ d.T) / (2 * step) for u, d in zip(high, low, strict=True)]
+
+
+@pytest.mark.parametrize("singular", [False, True])
+@pytest.mark.parametrize("name", CASES)
+def test_correction_is_kackar_and_harvilles(name, singular):
+    drawn, _ = evaluated(name, True, singular=singular)
+    objective = drawn.objective
+    theta = objective.theta(drawn.phi)
+    point = objective.evaluate(objective.phi_from_theta(theta))
+    twin = Dense.at(point, CASES[name])
+    system, rows = twin.system, twin.matrices
+    picked = take(rows, np.arange(0, rows.n_obs, 7))
+    X, random = picked.X, dict(enumerate(picked.random))
+    HX = twin.H_inverse @ twin.X
+    Phi = np.linalg.inv(twin.X.T @ HX)
+    Z_new = [Z[::7] / twin.root[::7, None] for Z in twin.Z]
+    covariance = sum(
+        Zn @ np.kron(np.eye(factor.n_levels), Sigma) @ Z.T
+        for Zn, factor, Sigma, Z in zip(Z_new, system.factors, twin.Sigma, twin.Z, strict=True)
+    )
+    gaps = X @ system.basis.fixed - covariance @ HX
+    weights = covariance @ twin.H_inverse + gaps @ Phi @ HX.T
+    expected = np.zeros(len(X))
+    for move, size in zip(*independent_moves(point), strict=True):
+        moved = np.zeros((len(X), rows.n_obs))
+        by_term = dict(enumerate(directions_of(point, move)))
+        for factor, Zn, Z in zip(system.factors, Z_new, twin.Z, strict=True):
+            D = np.kron(np.eye(factor.n_levels), factor.merged(by_term))
+            moved += (Zn - weights @ Z) @ D @ Z.T
+        expected += 2.0 * size * np.einsum("ia,ab,ib->i", moved, twin.P_full, moved)
+    ours = error_variance(
+        system, theta, True, target_rows(system, X, random), np.zeros(len(X)), corrected=True
+    )
+    assert_close(ours.correction, expected, 1e-4, name)

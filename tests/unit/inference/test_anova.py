@@ -151,11 +151,34 @@ def test_models_without_terms(data):
 
 
 def test_rows_are_needed(data):
-    fit = lf.lmer("y ~ a + (1 | g)", data).without_data()
+    formula = "y ~ a * x + (1 | g)"
+    fit = lf.lmer(formula, data, weights=np.ones(len(data))).without_data()
     with pytest.raises(DataError, match="without them") as caught:
         fit.anova()
-    assert caught.value.needs == "`anova`"
+    assert "weighted" in caught.value.needs
     assert np.isfinite(fit.summary().frame["df"]).all()
+    full = lf.lmer(formula, data)
+    for kind in ("I", "II", "III"):
+        pd.testing.assert_frame_equal(full.without_data().anova(kind), full.anova(kind))
+
+
+def test_tables_do_not_depend_on_units(data):
+    formula = "y ~ a * x + b * u + (1 | g)"
+    data = data.assign(u=np.cos(np.arange(len(data))))
+    plain = lf.lmer(formula, data)
+    scaled = lf.lmer(formula, data.assign(x=1e12 * data["x"], u=1e-9 * data["u"]))
+    for kind in ("I", "II", "III"):
+        ours, theirs = scaled.anova(kind), plain.anova(kind)
+        pd.testing.assert_frame_equal(ours.drop(columns="den_df"), theirs.drop(columns="den_df"))
+        assert ours["den_df"].to_numpy() == pytest.approx(theirs["den_df"].to_numpy(), rel=1e-2)
+
+
+def test_weights_do_not_change_the_hypotheses(data):
+    fit = lf.lmer("y ~ a * b + (1 | g)", data)
+    weighted = lf.lmer("y ~ a * b + (1 | g)", data, weights=1.0 + np.arange(len(data)) % 3)
+    for kind in ("I", "II", "III"):
+        for label, rows in fit.hypotheses(kind).items():
+            pd.testing.assert_frame_equal(weighted.hypotheses(kind)[label], rows)
 
 
 def test_a_categorical_and_a_boolean_factor(data):

@@ -363,6 +363,17 @@ def test_the_fit_is_left_alone(ml):
     assert ml.objective == before[1]
 
 
+@pytest.mark.filterwarnings("ignore::lmmformula.errors.LMMWarning")
+def test_an_effect_that_occurs_twice_has_two_names(data):
+    fit = lf.lmer("Reaction ~ Days + (1 | Subject) + (Days | Subject)", data, reml=False)
+    names = fit.profile("random").names
+    assert names[0] == "sd_Intercept|Subject"
+    assert names[1] == "sd_Intercept|Subject.1"
+    limits = fit.profile("Days").conf_int()
+    plain = lf.lmer(SLEEP, data, reml=False).profile("Days").conf_int()
+    assert_close(limits, plain, 1e-5, "limits")
+
+
 # -- warnings ------------------------------------------------------------------------------------
 
 

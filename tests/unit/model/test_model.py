@@ -97,7 +97,7 @@ def test_an_early_stop_warns(model):
     from lmmformula.optimize import Newton
 
     with pytest.warns(ConvergenceWarning) as caught:
-        fit = model.fit(optimizer=Newton(max_evaluations=2))
+        fit = model.fit(start=3.0, optimizer=Newton(max_evaluations=2))
     assert not fit.converged
     assert caught[0].message.status == "max_evaluations"
     assert caught[0].filename == __file__

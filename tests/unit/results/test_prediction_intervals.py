@@ -167,6 +167,22 @@ def test_singular_fits_have_intervals():
     assert table["lower"].iloc[0] == pytest.approx(limits.loc["Intercept", "lower"])
 
 
+def test_the_correction_of_the_fixed_part_is_kenward_and_rogers(data):
+    some = data.iloc[np.sort(np.random.default_rng(7).permutation(180)[:100])]
+    fit = lf.lmer(FORMULA, some)
+    method = "kenward-roger-observed"
+    table = fit.predict({"Days": [0.0]}, random="none", interval="confidence", ddf=method)
+    theirs = fit.coefficient_frame(ddf=method).loc["Intercept"]
+    columns = ["se", "lower", "upper"]
+    assert table.loc[0, columns].tolist() == pytest.approx(theirs[columns].tolist(), rel=1e-6)
+    level = {"Days": [0.0], "Subject": ["308"]}
+    plain = fit.predict(level, interval="confidence")
+    assert (fit.predict(level, interval="confidence", ddf=method)["se"] > plain["se"]).all()
+    with pytest.raises(OptionError) as caught:
+        fit.refit_ml().predict(level, interval="confidence", ddf=method)
+    assert caught.value.value == method
+
+
 def test_degrees_of_freedom_are_at_least_one():
     """Near a variance of zero the approximation falls below one, and quantiles explode."""
     rng = np.random.default_rng(0)
@@ -194,6 +210,7 @@ def test_models_without_fixed_effects(data):
         ({"interval": "tolerance"}, {"argument": "interval", "value": "tolerance"}),
         ({"interval": True}, {"argument": "interval"}),
         ({"interval": "confidence", "ddf": "kenward-roger"}, {"argument": "ddf"}),
+        ({"interval": "confidence", "ddf": ["wald"]}, {"argument": "ddf"}),
         ({"interval": "confidence", "ddf": None}, {"argument": "ddf"}),
         ({"interval": "confidence", "alpha": 0.0}, {}),
         ({"interval": "prediction", "alpha": 1}, {}),

@@ -1,5 +1,5 @@
 # Hat values, Cook's distances, standardized residuals and deletions, as lme4 has them.
-# Rscript make.R <folder of data> <output>; lme4 1.1-31. Deletions are refitted with a tight optimizer.
+# Rscript generate.R <folder of data> <output>; lme4 1.1-31. Deletions are refitted with a tight optimizer.
 suppressMessages({library(lme4); library(jsonlite)})
 args <- commandArgs(trailingOnly = TRUE)
 folder <- if (length(args)) args[1] else "../data"

@@ -1,0 +1,125 @@
+r"""The variance of the response, part by part, averaged over the rows.
+
+The fixed effects' part is the variance of :math:`X\hat\beta` over rows, a term's part the mean of
+:math:`z'\Sigma z` (its variance, for a random intercept), the residual's part :math:`\sigma^2`.
+
+References
+----------
+Nakagawa and Schielzeth (2013), Methods Ecol. Evol. 4, 133-142.
+Johnson (2014), Methods Ecol. Evol. 5, 944-946 (random slopes).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lmmformula._arrays import FloatArray
+from lmmformula.engine import BlockedSystem
+
+__all__ = ["VarianceParts", "variance_parts"]
+
+
+@dataclass(frozen=True, slots=True)
+class VarianceParts:
+    """Parts of the response's variance.
+
+    Attributes
+    ----------
+    fixed : float
+        Variance of the fixed effects' part over the rows used, offset left out.
+    random : dict of str to float
+        Mean variance of every random-effects term, by its label in ``varcorr``.
+    residual : float
+        Residual variance (of a row with weight one).
+    """
+
+    fixed: float
+    random: dict[str, float]
+    residual: float
+
+    @property
+    def random_total(self) -> float:
+        """Sum over the terms."""
+        return float(sum(self.random.values()))
+
+
+def variance_parts(results: Any) -> VarianceParts:
+    """Split the variance of the response of a fit.
+
+    Notes
+    -----
+    From cross-products where all rows weigh the same, so that results without rows do; prior
+    weights are in the cross-products, and then the rows are needed: every row counts once.
+    """
+    system, e, matrices = results.system, results.estimates, results.design.matrices
+    if matrices.weights is not None:
+        results.model.require_rows("splitting the variance of a weighted model")
+        squares = [float(np.mean(np.sum((b.z @ t) ** 2, axis=1))) for b, t in _terms(results)]
+        fixed = _variance(matrices.X @ e.beta)
+    else:
+        squares = [
+            float(np.sum((factor.T @ gram) * factor.T)) / system.n_obs
+            for factor, gram in zip(_working_factors(results), _gram_sums(system), strict=True)
+        ]
+        fixed = _fixed_variance(results)
+    variance = e.sigma**2
+    labels = [term.label for term in results.varcorr]
+    random = {label: variance * size for label, size in zip(labels, squares, strict=True)}
+    return VarianceParts(fixed, random, variance)
+
+
+def _terms(results: Any) -> Any:
+    return zip(results.design.matrices.random, results.estimates.templates, strict=True)
+
+
+def _variance(values: FloatArray) -> float:
+    return float(np.var(values, ddof=1)) if len(values) > 1 else 0.0
+
+
+def _fixed_variance(results: Any) -> float:
+    """Variance of X beta; by cross-products where the first column is the intercept."""
+    system, e = results.system, results.estimates
+    if not e.p:
+        return 0.0
+    if results.fixed_names[0] != "Intercept":
+        results.model.require_rows("the variance of the fixed effects of a model without intercept")
+        return _variance(results.design.matrices.X @ e.beta)
+    basis = system.basis.fixed
+    slopes = np.linalg.solve(basis, e.beta)[1:]
+    gram, n = system.xy[: e.p, : e.p], system.n_obs
+    total = float(slopes @ gram[0, 1:]) / float(basis[0, 0])
+    squares = float(slopes @ gram[1:, 1:] @ slopes)
+    return float(max(squares - total**2 / n, 0.0) / max(n - 1, 1))
+
+
+def _working_factors(results: Any) -> list[FloatArray]:
+    return [
+        np.asarray(np.linalg.solve(basis, template))
+        for basis, template in zip(
+            results.system.basis.random, results.estimates.templates, strict=True
+        )
+    ]
+
+
+def _gram_sums(system: BlockedSystem) -> list[FloatArray]:
+    """Sum of z z' over all rows for every term, working basis, model order."""
+    sums: dict[int, FloatArray] = {}
+    for term in system.first.terms:
+        sums[term.index] = system.gram[term.columns, term.columns].sum(axis=2)
+    for factor, start in zip(system.tail.factors, system.tail.starts, strict=True):
+        level = start + factor.k * np.arange(factor.n_levels)
+        for term in factor.terms:
+            effects = range(factor.k)[term.columns]
+            sums[term.index] = np.array(
+                [
+                    [
+                        system.tail_gram[system.tail.address(level + a, level + b)].sum()
+                        for b in effects
+                    ]
+                    for a in effects
+                ]
+            )
+    return [sums[index] for index in range(len(sums))]
