@@ -177,7 +177,7 @@ def _sandwich(factors: list[FloatArray], blocks: FloatArray, bucket: Bucket) -> 
     """``F @ block @ F'`` for symmetric blocks; a fresh C-ordered array."""
     scalars = _scalars(factors, bucket)
     if scalars is not None:
-        return np.asarray(blocks * scalars[:, None] * scalars)
+        return np.asarray(blocks * np.outer(scalars, scalars))
     half = _left(factors, blocks, bucket).transpose(0, 2, 1)
     return _left(factors, half, bucket)
 

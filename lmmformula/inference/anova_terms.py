@@ -115,7 +115,9 @@ class _Terms:
     def balanced(self, coding: FullCoding) -> dict[str, FloatArray]:
         """Type III, from the overparametrized model's estimable functions."""
         kept = coding.treatment_columns(self.factor)
-        to_treatment = _cleaned(np.linalg.inv(coding.columns[:, kept]))
+        to_treatment = _cleaned(
+            np.asarray(np.linalg.inv(coding.columns[:, kept]), dtype=np.float64)
+        )
         functions = _cleaned(to_treatment @ coding.columns)
         position = {
             label: [i for i, j in enumerate(kept) if coding.labels[j] == label]

@@ -179,7 +179,7 @@ def _block(
     if matrices.weights is None:
         width = columns.shape[2] - 1
         if n > width:
-            columns = np.linalg.qr(columns, mode="r")[:, :width]
+            columns = np.asarray(np.linalg.qr(columns, mode="r"), dtype=np.float64)[:, :width]
         noise = np.ones(columns.shape[:2])
     else:
         noise = np.where(present, 1.0 / matrices.weights[rows], 1.0)

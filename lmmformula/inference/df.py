@@ -12,10 +12,11 @@ from lmmformula.design.notify import notify
 from lmmformula.engine import (
     BlockedSystem,
     Estimates,
+    KenwardRogerPieces,
     kenward_roger_pieces,
     variance_information,
 )
-from lmmformula.errors import InferenceWarning, OptionError
+from lmmformula.errors import InferenceWarning, NumericalError, OptionError
 from lmmformula.inference.approximation import Approximation, Wald
 from lmmformula.inference.kenward_roger import KenwardRoger, check_memory
 from lmmformula.inference.satterthwaite import Satterthwaite
@@ -23,6 +24,8 @@ from lmmformula.inference.satterthwaite import Satterthwaite
 __all__ = ["DEFAULT_METHOD", "DF_METHODS", "Inferable", "check_method", "degrees_of_freedom"]
 
 DEFAULT_METHOD = "satterthwaite"
+
+SMALLEST_SIGMA, LARGEST_SIGMA = 1e-45, 1e45
 
 REFITTED = "Kenward-Roger needs REML: estimates and tests here are those of the REML fit."
 EXPECTED_AT_ZERO = (
@@ -136,7 +139,7 @@ def _kenward_roger(results: Inferable, *, observed: bool) -> Approximation:
     if not e.p:
         return Wald(e.beta, e.vcov_beta, e.sigma, notes)
     check_memory(fit.system)
-    pieces = kenward_roger_pieces(fit.system, e.theta)
+    pieces = _pieces(fit.system, e)
     known = _zeros(fit.system, e)
     if known.any():
         notes = (*notes, OBSERVED_AT_ZERO if observed else EXPECTED_AT_ZERO)
@@ -144,6 +147,19 @@ def _kenward_roger(results: Inferable, *, observed: bool) -> Approximation:
         known = np.zeros_like(known)
     information = pieces.observed if observed else pieces.expected
     return KenwardRoger(e.beta, e.sigma, pieces, information, known, notes)
+
+
+def _pieces(system: BlockedSystem, estimates: Estimates) -> KenwardRogerPieces:
+    """Pieces of the method, which hold third powers of the residual variance."""
+    unit = float(estimates.sigma)
+    if SMALLEST_SIGMA < unit < LARGEST_SIGMA:
+        return kenward_roger_pieces(system, estimates.theta)
+    raise NumericalError(
+        "Kenward-Roger's adjustment overflows in the unit of this response.",
+        got=f"a residual standard deviation of {unit:.3g}",
+        suggestion="divide the response by a power of ten; the tests are the same in other units",
+        sigma=unit,
+    )
 
 
 def _zeros(system: BlockedSystem, estimates: Estimates) -> BoolArray:

@@ -169,7 +169,8 @@ class FixedEffectTests(FitStatistics):
         robust, cluster
             Cluster-robust covariance, as for ``cov_params``; with "satterthwaite" or "wald".
         **options
-            For "profile" and "boot": arguments of ``profile()`` or ``bootstrap()``.
+            For "profile" and "boot": arguments of ``profile()`` or ``bootstrap()``, by default
+            1000 parametric replicates with seed 0.
 
         Returns
         -------

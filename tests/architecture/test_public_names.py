@@ -32,7 +32,8 @@ RESULT_ATTRIBUTES = set(
 )
 RESULT_METHODS = set(
     """bootstrap cov_params ranef coef residuals summary conf_int predict simulate refit tidy glance
-    augment save anova t_test f_test wald_test hypotheses approximation""".split()
+    augment save anova t_test f_test wald_test hypotheses approximation influence
+    leverage""".split()
 )
 
 

@@ -127,9 +127,9 @@ class MarginalAccessors(ABC):
         >>> fit = lf.lmer("angle ~ recipe * temp + (1 | recipe:replicate)", lf.load_dataset("cake"))
         >>> fit.marginal_slopes("temp", by="recipe").to_frame().round(4)
           recipe   slope      se     df   lower   upper
-        0      A  0.1537  0.0287  222.0  0.0971  0.2103
-        1      B  0.1646  0.0287  222.0  0.1081  0.2212
-        2      C  0.1558  0.0287  222.0  0.0993  0.2124
+        0      A  0.1537  0.0282  222.0  0.0981  0.2093
+        1      B  0.1646  0.0282  222.0  0.1090  0.2202
+        2      C  0.1558  0.0282  222.0  0.1002  0.2114
         """
         return marginal_slopes(self, variable, by=by, at=at, weights=weights, ddf=ddf, alpha=alpha)
 

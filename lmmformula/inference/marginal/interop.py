@@ -35,14 +35,19 @@ def marginaleffects_model(results: Any, data: Any, *, ddf: str, df: float) -> An
             suggestion="`df=float('inf')` for the normal distribution",
             argument="df",
         )
-    return adapter(results, _model_rows(results.design, data), results.approximation(ddf), float(df))
+    return adapter(
+        results, _model_rows(results.design, data), results.approximation(ddf), float(df)
+    )
 
 
 @lru_cache(maxsize=1)
 def _adapter_class() -> Any:
     """Derive from marginaleffects' abstract class, once."""
     try:
-        from marginaleffects.classes import ModelAbstract, ModelVault
+        from marginaleffects.classes import (  # type: ignore[import-not-found, unused-ignore]
+            ModelAbstract,
+            ModelVault,
+        )
     except ImportError as error:
         raise OptionError(
             "the package `marginaleffects` is needed for this.",
@@ -153,5 +158,3 @@ def _plain(newdata: Any, spec: DesignSpec) -> dict[str, Any]:
     if not out:
         out[" "] = np.zeros(newdata.height)
     return out
-
-

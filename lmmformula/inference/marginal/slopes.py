@@ -21,9 +21,9 @@ from lmmformula.inference.marginal.reference_grid import (
 
 __all__ = ["marginal_slopes"]
 
-STEPS = (1e-4, 1e-7)
-"""Half steps of the central difference, in units of the variable's extent; the second one where
-the first leaves the domain of a transform."""
+STEPS = (1e-3, 1e-7)
+"""Steps of the central difference, in units of the variable's extent; the second one where the
+first leaves the domain of a transform."""
 
 
 def marginal_slopes(
@@ -73,20 +73,34 @@ def _check_numeric(predictor: Predictor) -> None:
 
 
 def _derivative(spec: DesignSpec, grid: Grid, predictor: Predictor) -> Combinations:
-    """Central difference of the replayed rows; exact for quadratics."""
+    """Central differences of the replayed rows, extrapolated: exact up to fourth powers."""
+    extent = predictor.extent or 1.0
     for step in STEPS:
-        h = step * (predictor.extent or 1.0)
-        up = replayed(spec, grid.levels, grid.codes, shift=(predictor.name, h))
-        down = replayed(spec, grid.levels, grid.codes, shift=(predictor.name, -h))
-        if np.isfinite(up.L).all() and np.isfinite(down.L).all():
-            return Combinations(
-                (up.L - down.L) / (2 * h),
-                (up.excess - down.excess) / (2 * h) * (predictor.extent or 1.0),
-                (up.offset - down.offset) / (2 * h),
+        wide = _difference(spec, grid, predictor.name, step * extent)
+        if np.isfinite(wide.L).all():
+            near = _difference(spec, grid, predictor.name, step * extent / 2)
+            L, excess, offset = (
+                (4.0 * fine - coarse) / 3.0
+                for fine, coarse in (
+                    (near.L, wide.L),
+                    (near.excess, wide.excess),
+                    (near.offset, wide.offset),
+                )
             )
+            return Combinations(L, excess * extent, offset)
     raise DataError(
         f"the fixed effects have no derivative in `{predictor.name}` at these values.",
         got=f"values {', '.join(f'{v:g}' for v in grid.levels[predictor.name][:6])}",
         suggestion=f'`at={{"{predictor.name}": [...]}}` with values inside its range',
         column=predictor.name,
+    )
+
+
+def _difference(spec: DesignSpec, grid: Grid, name: str, h: float) -> Combinations:
+    up = replayed(spec, grid.levels, grid.codes, shift=(name, h))
+    down = replayed(spec, grid.levels, grid.codes, shift=(name, -h))
+    return Combinations(
+        (up.L - down.L) / (2 * h),
+        (up.excess - down.excess) / (2 * h),
+        (up.offset - down.offset) / (2 * h),
     )

@@ -92,6 +92,23 @@ def test_too_little_memory(fit, monkeypatch):
     assert len(fit.summary().frame) == 2
 
 
+@pytest.mark.parametrize("unit", [1e-40, 1e40])
+def test_any_reasonable_unit(sleepstudy, fit, unit):
+    other = lf.lmer(FORMULA, sleepstudy.assign(Reaction=unit * sleepstudy["Reaction"]))
+    for method in ("satterthwaite", "kenward-roger"):
+        ours, theirs = fit.coefficient_frame(ddf=method), other.coefficient_frame(ddf=method)
+        assert theirs["df"].to_numpy() == pytest.approx(ours["df"].to_numpy(), rel=1e-6)
+        assert theirs["se"].to_numpy() / unit == pytest.approx(ours["se"].to_numpy(), rel=1e-6)
+
+
+def test_an_unreasonable_unit(sleepstudy):
+    fit = lf.lmer(FORMULA, sleepstudy.assign(Reaction=1e60 * sleepstudy["Reaction"]))
+    assert fit.df_tests["Days"] == pytest.approx(17.0)
+    with pytest.raises(NumericalError, match="overflows") as caught:
+        fit.anova(ddf="kenward-roger")
+    assert caught.value.sigma > 1e60
+
+
 def test_an_empty_fixed_part():
     data = lf.load_dataset("dyestuff")
     data["centred"] = data["Yield"] - data["Yield"].mean()
