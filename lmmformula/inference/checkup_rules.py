@@ -126,8 +126,7 @@ def levels(results: Any) -> Iterator[Finding]:
             yield Finding(
                 "few levels",
                 "note",
-                f"`{group}` has {count} levels: its variance is poorly known, and tests rest on "
-                "few degrees of freedom.",
+                f"`{group}` has {count} levels: its variance is poorly known.",
                 '`ddf="kenward-roger"` for tests, profile intervals for variances',
                 group,
             )

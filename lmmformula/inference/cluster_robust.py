@@ -28,7 +28,12 @@ from lmmformula.design import Design
 from lmmformula.design.notify import notify
 from lmmformula.engine import Objective
 from lmmformula.errors import DataError, DesignError, DimensionError, InferenceWarning, OptionError
-from lmmformula.inference.approximation import Approximation
+from lmmformula.inference.approximation import (
+    DEPENDENT,
+    Approximation,
+    JointTest,
+    independent_rows,
+)
 from lmmformula.inference.cluster_blocks import ADJUSTMENTS, ClusterForms, cluster_forms
 
 __all__ = [
@@ -103,6 +108,7 @@ class ClusterRobust(Approximation):
         parts = forms.scores @ turned.T
         super().__init__(beta, parts.T @ parts, sigma, (note,))
         self.forms, self.turned, self.is_normal = forms, turned, is_normal
+        self.model_vcov = turned @ to_user.T
         self.root = np.linalg.cholesky(M)
 
     def df(self, rows: FloatArray) -> FloatArray:
@@ -118,6 +124,23 @@ class ClusterRobust(Approximation):
             out[i] = (np.sum(d) - np.sum(size)) ** 2 / squares if squares > 0.0 else np.nan
         return out
 
+    def joint(self, rows: FloatArray, values: FloatArray | float = 0.0) -> JointTest:
+        """Test that ``rows @ beta`` equals ``values``; NaN where there are too few clusters.
+
+        Which rows follow from others is judged by the model's covariance: the robust one has at
+        most the rank of the number of clusters.
+        """
+        basis = independent_rows(rows, np.broadcast_to(values, len(rows)), self.model_vcov)
+        L, rank = basis[:, :-1], len(basis)
+        eigenvalues, vectors = np.linalg.eigh(L @ self.vcov @ L.T)
+        if not eigenvalues[0] > DEPENDENT * eigenvalues[-1]:
+            _warn_too_few(rank, "the covariance is singular")
+            return JointTest(np.nan, np.nan, rank, np.nan)
+        difference = vectors.T @ (basis @ np.append(self.beta, -1.0))
+        unscaled = float(np.sum(difference**2 / eigenvalues)) / rank
+        scale, den_df = self.joint_df(L, rank)
+        return JointTest(scale * unscaled, unscaled, rank, den_df)
+
     def joint_df(self, rows: FloatArray, rank: int) -> tuple[float, float]:
         """Scale and degrees of freedom of Hotelling's T-squared approximation."""
         if self.is_normal:
@@ -127,14 +150,7 @@ class ClusterRobust(Approximation):
         den_df = nu - rank + 1.0
         if den_df > 0.0:
             return den_df / nu, den_df
-        notify(
-            InferenceWarning(
-                "there are too few clusters to test these combinations together.",
-                got=f"{rank} combinations; the covariance has {nu:.3g} degrees of freedom",
-                suggestion="test fewer combinations, or one at a time by `t_test`",
-                df=nu,
-            )
-        )
+        _warn_too_few(rank, f"the covariance has {nu:.3g} degrees of freedom")
         return np.nan, np.nan
 
     def _parts(self, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -151,6 +167,17 @@ class ClusterRobust(Approximation):
         values, vectors = np.linalg.eigh(expected / np.outer(size, size))
         chosen = slice(len(values) - rank, None)
         return np.asarray((vectors[:, chosen] / np.sqrt(values[chosen])).T @ (rows / size[:, None]))
+
+
+def _warn_too_few(rank: int, evidence: str) -> None:
+    notify(
+        InferenceWarning(
+            "there are too few clusters to test these combinations together.",
+            got=f"{rank} combinations; {evidence}",
+            suggestion="test fewer combinations, or one at a time by `t_test`",
+            rank=rank,
+        )
+    )
 
 
 def _total_variance(own: FloatArray, linked: FloatArray) -> float:

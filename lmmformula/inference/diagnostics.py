@@ -27,12 +27,18 @@ class DiagnosticAccessors:
         Examples
         --------
         >>> import lmmformula as lf
-        >>> fit = lf.lmer("diameter ~ 1 + (1 | plate) + (1 | sample)", lf.load_dataset("penicillin"))
+        >>> data = lf.load_dataset("penicillin")
+        >>> fit = lf.lmer("diameter ~ 1 + (1 | plate) + (1 | sample)", data)
         >>> fit.icc()
         Intraclass correlation
-        -----------------------------------------
-                    Variance    ICC    with fixed
-        -----------------------------------------
+        ---------------------------------------
+                    Variance    ICC  with fixed
+        ---------------------------------------
+        plate         0.7169  0.151       0.151
+        sample        3.7309  0.785       0.785
+        Residual      0.3024  0.064       0.064
+        All random    4.4478  0.936       0.936
+        ---------------------------------------
         """
         return intraclass_correlation(self)
 
@@ -50,7 +56,7 @@ class DiagnosticAccessors:
         >>> import lmmformula as lf
         >>> fit = lf.lmer("Reaction ~ Days + (Days | Subject)", lf.load_dataset("sleepstudy"))
         >>> round(fit.r2().marginal, 4), round(fit.r2().conditional, 4)
-        (0.2786, 0.7992)
+        (0.2787, 0.7992)
         """
         return r_squared(self)
 
@@ -96,9 +102,10 @@ class DiagnosticAccessors:
         Examples
         --------
         >>> import lmmformula as lf
-        >>> fit = lf.lmer("Reaction ~ Days + I(Days^2) + (1 | Subject)", lf.load_dataset("sleepstudy"))
+        >>> data = lf.load_dataset("sleepstudy")
+        >>> fit = lf.lmer("Reaction ~ Days + I(Days^2) + (1 | Subject)", data)
         >>> fit.vif().per_column.round(2).tolist()
-        [13.88, 13.88]
+        [13.66, 13.66]
         """
         return variance_inflation(self)
 
@@ -120,6 +127,8 @@ class DiagnosticAccessors:
         --------
         >>> import lmmformula as lf
         >>> fit = lf.lmer("Yield ~ 1 + (1 | Batch)", lf.load_dataset("dyestuff"))
-        >>> print(fit.check())
+        >>> fit.check()
+        Note: `Batch` has 6 levels: its variance is poorly known.
+          Try: `ddf="kenward-roger"` for tests, profile intervals for variances
         """
         return check_up(self)

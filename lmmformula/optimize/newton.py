@@ -24,6 +24,8 @@ __all__ = ["Newton"]
 
 SAME_HESSIAN = 1e-3
 """Distance in relative standard deviations over which the Hessian changes by less than 1e-2."""
+SHARP = 1e-18
+"""Promised decrease above which the end point is worth one more step."""
 LARGEST = 1e7
 """Relative standard deviations beyond it mean that the residual variance is going to zero."""
 ESCAPE_TRIALS = 10
@@ -141,7 +143,20 @@ class _NewtonRun:
         noise = max(self.settings.tolerance, _noise(point.value), self.objective.rounding)
         if spectrum.decrement > noise:
             return point, self._solution(point, spectrum, OptimumStatus.STALLED)
-        return point, self._solution(point, spectrum)
+        return point, self._solution(self._sharpened(point, spectrum), spectrum)
+
+    def _sharpened(self, point: Any, spectrum: Spectrum) -> Any:
+        """Take a last step that the criterion's rounding cannot judge any more; the gradient can.
+
+        The end point's error falls from the root of the tolerance to its first power.
+        """
+        worthwhile = spectrum.decrement > SHARP and self.objective.hessian_is_cheap
+        if not worthwhile or spectrum.is_flat or self._limit(point) is not None:
+            return point
+        step, length, _ = spectrum.step(self.radius)
+        trial = point.snapped(point.phi + step, 0.0)
+        moved = self.recorder.evaluate(trial, length, "exact", point.value)
+        return moved if math.hypot(*moved.gradient) < math.hypot(*point.gradient) else point
 
     def _spectrum(self, point: Any, *, exact: bool) -> Spectrum:
         """Curvature at a point; a dear exact Hessian serves for points very close by as well."""

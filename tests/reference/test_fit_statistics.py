@@ -28,8 +28,8 @@ OTHER_R2 = {
 """R squared as published is in `test_variance_parts` for these as well."""
 
 OTHER_CAIC4 = {"machines_slopes_reml"}
-"""With three effects cAIC4 pairs derivatives of Lambda with entries of its transpose, whose order is
-another one."""
+"""With three effects cAIC4 pairs derivatives of Lambda with entries of its transpose, which are in
+another order."""
 
 DIFFERENCE_RTOL = 1e-4
 """Central differences over refits in R. Largest gap seen: 1e-6 of the degrees of freedom, which are

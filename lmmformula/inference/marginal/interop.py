@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lmmformula._arrays import FloatArray
 from lmmformula.design import Design, DesignSpec
 from lmmformula.design.columns import Categories
 from lmmformula.design.sources import open_source
@@ -46,7 +47,6 @@ def _adapter_class() -> Any:
     try:
         from marginaleffects.classes import (  # type: ignore[import-not-found, unused-ignore]
             ModelAbstract,
-            ModelVault,
         )
     except ImportError as error:
         raise OptionError(
@@ -56,61 +56,60 @@ def _adapter_class() -> Any:
             "`results.marginal_means(...)`, which needs nothing else",
             package="marginaleffects",
         ) from error
+    return type("MixedModelAdapter", (_Methods, ModelAbstract), {"__doc__": _Methods.__doc__})
 
-    class Adapter(ModelAbstract):  # type: ignore[misc, unused-ignore]
-        """A fitted mixed model as marginaleffects wants it."""
 
-        def __init__(self, results: Any, rows: Any, used: Any, df: float) -> None:
-            spec = results.design.spec
-            self.df_resid = df
-            self.spec = spec
-            self.n_fixed = len(used.beta)
-            vault = ModelVault(
-                coef=np.array(used.beta),
-                coefnames=np.array(results.fixed_names),
-                formula=None,
-                modeldata=rows,
-                package="lmmformula",
-                vcov=np.array(used.vcov),
-                variable_names=_variables(spec),
-            )
+class _Methods:
+    """A fitted mixed model as marginaleffects wants it."""
+
+    vault: Any
+
+    def __init__(self, results: Any, rows: Any, used: Any, df: float) -> None:
+        from marginaleffects.classes import ModelVault
+
+        self.df_resid = df
+        self.spec = results.design.spec
+        self.n_fixed = len(used.beta)
+        vault = ModelVault(
+            coef=np.array(used.beta),
+            coefnames=np.array(results.fixed_names),
             # a callable tells marginaleffects to leave the reading of rows to us
-            vault.formula = self.get_matrices
-            super().__init__(results, vault)
+            formula=self.get_matrices,
+            modeldata=rows,
+            package="lmmformula",
+            vcov=np.array(used.vcov),
+            variable_names=_variables(self.spec),
+        )
+        super().__init__(results, vault)  # type: ignore[call-arg]
 
-        def get_matrices(self, newdata: Any) -> tuple[Any, Any]:
-            """Response (none) and encoded rows."""
-            return None, self.get_exog(newdata)
+    def get_matrices(self, newdata: Any) -> tuple[Any, Any]:
+        """Response (none) and encoded rows."""
+        return None, self.get_exog(newdata)
 
-        def get_exog(self, newdata: Any) -> Any:
-            """Encode rows as the fitted ones were; the last column is the offset."""
-            rows = self.spec.replay(_plain(newdata, self.spec), random=())
-            offset = np.zeros(len(rows.X)) if rows.offset is None else rows.offset
-            return np.column_stack([rows.X, offset])
+    def get_exog(self, newdata: Any) -> FloatArray:
+        """Encode rows as the fitted ones were; the last column is the offset."""
+        rows = self.spec.replay(_plain(newdata, self.spec), random=())
+        offset = np.zeros(len(rows.X)) if rows.offset is None else rows.offset
+        return np.column_stack([rows.X, offset])
 
-        def get_predict(self, params: Any, newdata: Any) -> Any:
-            """Linear predictor without random effects."""
-            import polars as pl
+    def get_predict(self, params: Any, newdata: Any) -> Any:
+        """Linear predictor without random effects."""
+        import polars as pl
 
-            exog = newdata if isinstance(newdata, np.ndarray) else self.get_exog(newdata)
-            value = exog[:, : self.n_fixed] @ np.asarray(params) + exog[:, self.n_fixed]
-            rowid = np.arange(len(value), dtype=np.int32)
-            return pl.DataFrame({"rowid": rowid, "estimate": value})
+        exog = newdata if isinstance(newdata, np.ndarray) else self.get_exog(newdata)
+        value = exog[:, : self.n_fixed] @ np.asarray(params) + exog[:, self.n_fixed]
+        return pl.DataFrame({"rowid": np.arange(len(value), dtype=np.int32), "estimate": value})
 
-        def get_vcov(self, vcov: Any = True) -> Any:
-            """Covariance of the fixed effects; False for none."""
-            if vcov is True or vcov is None:
-                return self.vault.vcov
-            if vcov is False:
-                return None
-            raise OptionError(
-                "`vcov` must be true, false or an array for a mixed model.",
-                got=f"`vcov={vcov!r}`",
-                suggestion="`vcov=True`; choose the method when the adapter is made",
-                argument="vcov",
-            )
-
-    return Adapter
+    def get_vcov(self, vcov: Any = True) -> Any:
+        """Covariance of the fixed effects; nothing for false."""
+        if isinstance(vcov, bool) or vcov is None:
+            return None if vcov is False else self.vault.vcov
+        raise OptionError(
+            "`vcov` must be true, false or an array for a mixed model.",
+            got=f"`vcov={vcov!r}`",
+            suggestion="`vcov=True`; choose the method when the adapter is made",
+            argument="vcov",
+        )
 
 
 def _variables(spec: DesignSpec) -> list[str]:

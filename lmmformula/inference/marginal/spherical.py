@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy import optimize, special
+from scipy import special
 
 from lmmformula._arrays import FloatArray
 
@@ -101,6 +101,8 @@ class JointTail:
 
     def critical(self, alpha: float, df: float) -> float:
         """Value that the largest statistic exceeds in size with probability alpha."""
+        from scipy import optimize
+
         if np.isnan(df):
             return float("nan")
         high = 4.0

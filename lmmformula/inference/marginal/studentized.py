@@ -16,10 +16,12 @@ Trefethen and Weideman (2014), SIAM Review 56, 385-458 (the rule).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
-from scipy import optimize, special
+from scipy import special
 
 from lmmformula._arrays import FloatArray
 
@@ -27,6 +29,9 @@ __all__ = ["range_quantile", "range_tail"]
 
 INNER = 400
 OUTER = 240
+TABLE = 1601
+LARGEST = 48.0
+"""Range that normal variables do not exceed in double precision."""
 NEGLIGIBLE = 60.0
 """Log of the density, below its peak, that is left out."""
 
@@ -51,27 +56,36 @@ def _tail(q: float, k: int, df: float) -> float:
     if np.isnan(q) or np.isnan(df):
         return float("nan")
     if np.isinf(df):
-        return float(_normal_tail(np.array([q]), k)[0])
+        return float(_normal_tail(k)(np.array([q]))[0])
     log_s, weights = _scales(df)
-    tail = float(weights @ _normal_tail(q * np.exp(log_s), k))
+    tail = float(weights @ _normal_tail(k)(q * np.exp(log_s)))
     return min(1.0, tail)
 
 
-def _normal_tail(w: FloatArray, k: int) -> FloatArray:
-    """Tail of the range of k standard normal variables."""
-    w = np.minimum(w, 75.0)  # beyond, the probability is below the smallest number
+@lru_cache(maxsize=64)
+def _normal_tail(k: int) -> Callable[[FloatArray], FloatArray]:
+    """Tail of the range of k standard normal variables, tabulated in logs."""
+    from scipy.interpolate import CubicSpline
+
+    w = np.linspace(0.0, LARGEST, TABLE)
     z = np.linspace(-10.0, 46.0, INNER)
     below = special.ndtr(z)
-    share = special.ndtr(z - w[:, None]) / below
-    lost = -np.expm1((k - 1) * np.log1p(-np.minimum(share, 1.0 - 1e-16)))
-    density = k * np.exp(-0.5 * z * z) / np.sqrt(2 * np.pi) * below ** (k - 1)
-    tail: FloatArray = (lost @ density) * (z[1] - z[0])
-    return np.minimum(tail, 1.0)
+    density = k * np.exp(-0.5 * z * z) / np.sqrt(2 * np.pi) * below ** (k - 1) * (z[1] - z[0])
+    share = np.minimum(special.ndtr(z - w[:, None]) / below, 1.0 - 1e-16)
+    lost = -np.expm1((k - 1) * np.log1p(-share))
+    spline: Any = CubicSpline(w, np.log(lost @ density))
+
+    def tail(values: FloatArray) -> FloatArray:
+        logs = np.minimum(spline(np.minimum(values, LARGEST)), 0.0)
+        return np.where(values > LARGEST, 0.0, np.exp(logs))
+
+    return tail
 
 
 @lru_cache(maxsize=256)
 def _scales(df: float) -> tuple[FloatArray, FloatArray]:
     """Nodes in log s and their weights."""
+    from scipy import optimize
 
     def drop(t: float) -> float:
         return float(df * (t - np.expm1(2 * t) / 2) + NEGLIGIBLE)
@@ -86,6 +100,8 @@ def _scales(df: float) -> tuple[FloatArray, FloatArray]:
 @lru_cache(maxsize=1024)
 def range_quantile(alpha: float, k: int, df: float) -> float:
     """Value that the studentized range of k means exceeds with probability alpha."""
+    from scipy import optimize
+
     if np.isnan(df):
         return float("nan")
     high = 4.0

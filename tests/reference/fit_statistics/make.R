@@ -2,10 +2,11 @@
 # Rscript make.R <folder of data> <output>.
 # `johnson` is a plain-R transcription of Johnson (2014), eq. 10: the mean over rows of z' Sigma z, for
 # every model; performance takes the columns of X for those of Z, which is not the same thing where a
-# random effect is no fixed one. `generalized_df` is the trace of d fitted / d y (Greven and Kneib
+# random effect is no fixed one, and counts the first term only where a factor has two (`||`).
+# `generalized_df` is the trace of d fitted / d y (Greven and Kneib
 # 2010, eq. 6) by central differences: the model is refitted, in one fit the response of one row is
 # moved up, in another down. cAIC4's analytical formula halves a term of that derivative (in its
-# `calculateGaussianBc`, `eWje * e / (2 * tye)`), so its figure differs; `caic4_df` keeps it.
+# `calculateGaussianBc`, `eWje * e / (2 * tye)`), so `caic4` differs a little.
 suppressMessages({library(lme4); library(performance); library(cAIC4); library(car); library(jsonlite)})
 args <- commandArgs(trailingOnly = TRUE)
 folder <- if (length(args)) args[1] else "../data"

@@ -76,10 +76,10 @@ def test_values_given_at(fit):
 
 
 def test_every_transform_is_replayed(data):
-    fit = lf.lmer("y ~ poly(x, 2) + ns(x, 3):h + log(x) + scale(z) + (1 | g)", data)
-    frame = fit.marginal_means("h", at={"x": 2.2, "z": 1}).to_frame()
+    fit = lf.lmer("y ~ ns(x, 3) * h + scale(z) + log(dose) + I(dose^2) + (1 | g)", data)
+    frame = fit.marginal_means("h", at={"x": 2.2, "z": 1, "dose": 3}).to_frame()
     for level, mean in zip(frame["h"], frame["mean"], strict=True):
-        rows = pd.DataFrame({"h": [level], "x": [2.2], "z": [1.0]})
+        rows = pd.DataFrame({"h": [level], "x": [2.2], "z": [1.0], "dose": [3.0]})
         assert mean == pytest.approx(by_hand(fit, rows), rel=1e-10)
 
 
