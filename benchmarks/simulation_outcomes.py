@@ -47,13 +47,13 @@ class Study:
         names = self.model.fit().params.index
         self.rows = np.array([names == name for name in scenario.tested], dtype=float)
 
-    def main(self, seed: np.random.SeedSequence) -> Iterator[Outcome]:
-        """Everything but the bootstrap."""
+    def main(self, seed: np.random.SeedSequence, whole: bool) -> Iterator[Outcome]:
+        """Everything but the bootstrap; ends of profile intervals only where ``whole``."""
         drawn = self.scenario.draw(np.random.default_rng(seed))
         fit = self.model.with_response(drawn.y).fit()
         yield from _state("REML fit", fit)
         yield from self._fixed(fit)
-        yield from self._profile(fit)
+        yield from self._profile(fit, whole)
         yield from self._likelihood_ratio(drawn)
         yield from self._predictions(fit, drawn)
 
@@ -93,13 +93,23 @@ class Study:
             yield Outcome("size", self._tested, label, None if np.isnan(p) else bool(p <= ALPHA))
             yield from self._coverage(fit.conf_int(ALPHA, ddf, **options), label)
 
-    def _profile(self, fit: lf.LinearMixedResults) -> Iterator[Outcome]:
+    def _profile(self, fit: lf.LinearMixedResults, whole: bool) -> Iterator[Outcome]:
+        """An interval holds the truth where |zeta| there is below the quantile; or see its ends."""
+        limits, truth = None, self.scenario.truth
         with warnings.catch_warnings(record=True) as raised:
             warnings.simplefilter("always")
-            limits = fit.profile().limits(ALPHA)[["lower", "upper"]]
+            profile = fit.profile()
+            zeta = {name: float(profile.zeta(name, [value])[0]) for name, value in truth.items()}
+            if whole:
+                limits = profile.conf_int(ALPHA)
         doubtful = any(issubclass(w.category, lf.ConvergenceWarning) for w in raised)
         yield Outcome("state", "profile", "with a convergence warning", doubtful)
-        yield from self._coverage(limits, "profile")
+        held = {name: _below(value) for name, value in zeta.items()}
+        for name, value in held.items():
+            yield Outcome("coverage", name, "profile", value)
+        if limits is not None:
+            same = all(_holds(*limits.loc[name], truth[name]) == held[name] for name in held)
+            yield Outcome("state", "profile", "ends contradict zeta", not same)
 
     def _likelihood_ratio(self, drawn: Draw) -> Iterator[Outcome]:
         fits = [m.with_response(drawn.y).fit(reml=False) for m in (self.null, self.model)]
@@ -125,6 +135,10 @@ class Study:
 
 def _holds(lower: float, upper: float, truth: float) -> bool | None:
     return None if np.isnan(lower) or np.isnan(upper) else bool(lower <= truth <= upper)
+
+
+def _below(zeta: float) -> bool | None:
+    return None if np.isnan(zeta) else bool(abs(zeta) <= stats.norm.isf(ALPHA / 2.0))
 
 
 def _state(label: str, fit: lf.LinearMixedResults) -> Iterator[Outcome]:

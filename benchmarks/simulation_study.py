@@ -33,12 +33,13 @@ FOLDER = Path(__file__).parent / "results" / "simulation"
 FIELDS = ("design", "part", "chunk", "kind", "target", "method", "data_sets", "defined", "count")
 CHUNK = 100
 REPLICATES = 199
+WHOLE_PROFILES = 200
 SEED = 20260521
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Task:
-    """One chunk of data sets of one design; ordered so that small numbers come first."""
+    """One chunk of data sets of one design."""
 
     chunk: int
     part: str
@@ -46,14 +47,16 @@ class Task:
 
 
 def tasks(data_sets: int, bootstrap_data_sets: int) -> list[Task]:
-    """Return all chunks in the order in which they are run."""
+    """Return all chunks, small numbers of all designs first, four data sets to a bootstrapped one."""
     counts = {"main": data_sets, "bootstrap": bootstrap_data_sets}
-    return sorted(
+    every = {"main": 1, "bootstrap": 4}
+    found = [
         Task(chunk, part, design)
         for part, n in counts.items()
         for chunk in range(-(-n // CHUNK))
         for design in range(len(SCENARIOS))
-    )
+    ]
+    return sorted(found, key=lambda task: (task.chunk * every[task.part], task.part, task.design))
 
 
 def run(task: Task, study: Study) -> Iterator[dict[str, str | int]]:
@@ -82,7 +85,10 @@ def _outcomes(task: Task, study: Study, index: int) -> list[Outcome]:
     seed = np.random.SeedSequence(SEED, spawn_key=(task.design, index))
     label = f"data set, {task.part}"
     try:
-        found = list(study.main(seed) if task.part == "main" else study.bootstrap(seed))
+        if task.part == "main":
+            found = list(study.main(seed, index < WHOLE_PROFILES))
+        else:
+            found = list(study.bootstrap(seed))
     except (lf.LMMError, ArithmeticError, np.linalg.LinAlgError):
         return [Outcome("state", label, "with an error", True)]
     return [*found, Outcome("state", label, "with an error", False)]
@@ -100,7 +106,7 @@ def append(path: Path, rows: list[dict[str, str | int]]) -> None:
     """Add the rows of one chunk."""
     is_new = not path.exists()
     with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, FIELDS)
+        writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
         if is_new:
             writer.writeheader()
         writer.writerows(rows)

@@ -19,7 +19,7 @@ from lmmformula.engine.layout import (
     factor_layouts,
     tail_layout,
 )
-from lmmformula.engine.start import moment_matrix, restricted_moments
+from lmmformula.engine.moments import moment_matrix, restricted_moments
 from lmmformula.engine.threads import limited_threads
 from lmmformula.errors import DesignError, DimensionError
 from lmmformula.matrices import ModelMatrices
@@ -58,7 +58,7 @@ class BlockedSystem:
     log_weights : float
         Sum of the log prior weights.
     moments : tuple of ndarray, shape (T + 1, T + 1)
-        Traces from which starting values are found, for ML and for REML (module ``start``).
+        Traces from which starting values are found, for ML and for REML (module ``moments``).
     """
 
     first: FactorLayout

@@ -46,7 +46,8 @@ def test_records_every_evaluation(problem, name):
     optimum, _ = minimize(system, reml, optimizer=name, callback=seen.append)
     assert optimum.trace == tuple(seen)
     assert [step.evaluation for step in seen] == list(range(1, optimum.n_evaluations + 1))
-    assert optimum.objective == min(step.objective for step in seen)
+    lowest = min(step.objective for step in seen)
+    assert optimum.objective == pytest.approx(lowest, abs=1e-9)  # the last step is below rounding
     assert all(isinstance(step.kind, str) and step.kind for step in seen)
 
 

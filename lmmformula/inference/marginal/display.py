@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -50,7 +50,11 @@ def factor_columns(grid: Grid, names: Sequence[str]) -> dict[str, Any]:
 
 
 class FrameResult(ABC):
-    """A table of estimates that prints itself and gives itself as a frame."""
+    """A table of estimates that prints itself and gives itself as a frame.
+
+    What a DataFrame can be asked for (columns by name, ``loc``, ``set_index``, ...) is answered by
+    a copy of that frame.
+    """
 
     alpha: float
     title: str
@@ -113,10 +117,13 @@ class FrameResult(ABC):
     def __len__(self) -> int:
         return len(self.frame)
 
-    @property
-    def columns(self) -> pd.Index:
-        """Names of the columns of ``to_frame()``."""
-        return self.frame.columns
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.frame)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or not hasattr(pd.DataFrame, name):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return getattr(self.to_frame(), name)
 
     def __str__(self) -> str:
         return self.as_text()

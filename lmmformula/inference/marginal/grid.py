@@ -50,9 +50,14 @@ class Combinations:
         Parameters
         ----------
         weights : ndarray or sparse array, shape (k, m)
-            One row per new combination.
+            One row per new combination; rows without a meaning spoil those that use them.
         """
-        return Combinations(weights @ self.L, weights @ self.excess, weights @ self.offset)
+        empty = np.isnan(self.L).any(axis=1)
+        L: FloatArray = weights @ np.where(empty[:, None], 0.0, self.L)
+        if empty.any():
+            L[np.asarray(abs(weights) @ empty, dtype=bool)] = np.nan
+        excess, offset = np.nan_to_num(self.excess), np.nan_to_num(self.offset)
+        return Combinations(L, weights @ excess, weights @ offset)
 
     def taken(self, rows: Any) -> Combinations:
         """Return the chosen rows."""

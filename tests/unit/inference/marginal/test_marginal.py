@@ -189,6 +189,15 @@ def test_control(fit):
     assert caught.value.available == ("lo", "mid", "hi")
 
 
+def test_answers_as_its_frame_does(fit):
+    means = fit.marginal_means("f")
+    assert means.set_index("f").loc["mid", "mean"] == means["mean"][1]
+    assert list(means) == list(means.columns) == ["f", "mean", "se", "df", "lower", "upper"]
+    assert means.shape == (3, 6)
+    with pytest.raises(AttributeError):
+        means.nonsense  # noqa: B018
+
+
 def test_printing(fit):
     means = fit.marginal_means("f", by="h")
     text = str(means)
@@ -237,6 +246,27 @@ def test_cells_that_are_not_estimable(holed):
 def test_weights_by_cells_avoid_empty_ones(holed):
     assert holed.marginal_means("f", weights="cells")["mean"].notna().all()
     assert holed.marginal_means("f", weights="flat")["mean"].notna().all()
+
+
+def test_an_empty_cell_leaves_the_others(data):
+    rows = data[~((data["f"] == "mid") & (data["h"] == "v"))]
+    fit = lf.lmer("y ~ f + h + z + (1 | g)", rows)
+    with pytest.warns(InferenceWarning):
+        means = fit.marginal_means("f:h", weights="cells")
+    assert means["mean"].isna().sum() == 1
+    with pytest.warns(InferenceWarning) as caught:
+        contrasts = means.contrasts("pairwise", "none")
+    assert len(caught[0].message.cells) == 5
+    assert contrasts["estimate"].notna().sum() == 10
+
+
+def test_contrasts_of_missing_means_may_be_known(data):
+    with pytest.warns(RankWarning):
+        fit = lf.lmer("y ~ f + h + C(dose) + dose2 + (1 | g)", data.assign(dose2=data["dose"] ** 2))
+    with pytest.warns(InferenceWarning):
+        means = fit.marginal_means("f")
+    assert means["mean"].isna().all()
+    assert means.contrasts("pairwise")["estimate"].notna().all()
 
 
 def test_estimability_does_not_depend_on_units(data):
