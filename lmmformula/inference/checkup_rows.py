@@ -21,6 +21,7 @@ SKEWED = 1.0
 MOVED = 1.0
 SHOWN = 3
 FEWEST_ROWS = 30
+MOST_WORK = 1e8
 
 
 def spread(results: Any) -> Iterator[Finding]:
@@ -153,6 +154,16 @@ def influential_levels(results: Any) -> Iterator[Finding]:
         return
     for group, count in results.ngroups.items():
         if count < 3:
+            continue
+        if results.system.tail.is_single and count * results.system.tail.n_columns**2 > MOST_WORK:
+            yield Finding(
+                "not looked at",
+                "note",
+                f"influential levels of `{group}` were not looked for: that takes long with crossed "
+                "factors of this size.",
+                f'`influence("{group}", exact=False)`',
+                group,
+            )
             continue
         dfbetas = results.influence(by=group, exact=False).dfbetas
         values = np.abs(dfbetas.to_numpy())

@@ -97,13 +97,18 @@ def cluster_forms(
         A value of ``ADJUSTMENTS``.
     """
     J, p = int(codes.max()) + 1, X.shape[1]
+    root, weights = np.ones((len(X), 1)), matrices.weights
+    if weights is not None and adjustment is not _bias_reduced:
+        # Without an adjustment matrix the scale of rows does not matter: unit weights are cheaper.
+        root, weights = np.sqrt(weights)[:, None], None
+        X, residual = X * root, residual * root[:, 0]
     effects = [
-        _Effects.of(block.z @ template, block.codes.astype(np.int64), codes, J)
+        _Effects.of(root * (block.z @ template), block.codes.astype(np.int64), codes, J)
         for block, template in zip(matrices.random, estimates.templates, strict=True)
     ]
     forms = ClusterForms(np.zeros((J, p)), np.zeros((J, p, p)), np.zeros((J, p, p)))
     with limited_threads():
-        for blocks in _all_blocks(matrices, X, residual, codes, effects):
+        for blocks in _all_blocks(weights, X, residual, codes, effects):
             E = adjustment(blocks, M, J)
             spread = E @ blocks.root
             forms.scores[blocks.members] = (E @ blocks.residual[:, :, None])[:, :, 0]
@@ -113,7 +118,7 @@ def cluster_forms(
 
 
 def _all_blocks(
-    matrices: ModelMatrices,
+    weights: FloatArray | None,
     X: FloatArray,
     residual: FloatArray,
     codes: IntArray,
@@ -131,7 +136,7 @@ def _all_blocks(
         width = X.shape[1] + sum(
             c * e.values.shape[1] for c, e in zip(shape[1:], effects, strict=True)
         )
-        rank = n if matrices.weights is not None else min(n, width)
+        rank = n if weights is not None else min(n, width)
         elements = n * (width + 1) + 6 * rank * rank
         _check_memory(8.0 * elements, n, width)
         step = max(1, CHUNK_ELEMENTS // elements)
@@ -140,7 +145,7 @@ def _all_blocks(
             position = start[members][:, None] + np.arange(n)
             present = np.arange(n) < size[members][:, None]
             rows = order[np.where(present, position, 0)]
-            yield _block(members, rows, present, matrices, X, residual, effects, shape[1:])
+            yield _block(members, rows, present, weights, X, residual, effects, shape[1:])
 
 
 def _rounded(counts: IntArray) -> IntArray:
@@ -164,7 +169,7 @@ def _block(
     members: IntArray,
     rows: IntArray,
     present: BoolArray,
-    matrices: ModelMatrices,
+    weights: FloatArray | None,
     X: FloatArray,
     residual: FloatArray,
     effects: list[_Effects],
@@ -176,13 +181,13 @@ def _block(
     columns = np.concatenate(
         [X[rows] * present[:, :, None], *ZL, (residual[rows] * present)[:, :, None]], axis=2
     )
-    if matrices.weights is None:
+    if weights is None:
         width = columns.shape[2] - 1
         if n > width:
             columns = np.asarray(np.linalg.qr(columns, mode="r"), dtype=np.float64)[:, :width]
         noise = np.ones(columns.shape[:2])
     else:
-        noise = np.where(present, 1.0 / matrices.weights[rows], 1.0)
+        noise = np.where(present, 1.0 / weights[rows], 1.0)
     Z = columns[:, :, p:-1]
     Theta = Z @ Z.transpose(0, 2, 1)
     index = np.arange(Theta.shape[1])

@@ -52,7 +52,7 @@ class Combinations:
         weights : ndarray or sparse array, shape (k, m)
             One row per new combination; rows without a meaning spoil those that use them.
         """
-        empty = np.isnan(self.L).any(axis=1)
+        empty: BoolArray = np.asarray(np.isnan(self.L).any(axis=1))
         L: FloatArray = weights @ np.where(empty[:, None], 0.0, self.L)
         if empty.any():
             L[np.asarray(abs(weights) @ empty, dtype=bool)] = np.nan

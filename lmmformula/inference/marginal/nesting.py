@@ -67,7 +67,7 @@ def _nested_terms(spec: DesignSpec, varying: Sequence[str]) -> dict[str, list[st
     coded = list(zip(part.terms, full_codings(part, factors), strict=True))
     mains = {term.factors[0] for term in part.terms if len(term.factors) == 1}
     found = {}
-    for inner in factors - mains:
+    for inner in (name for name in part.expressions if name in factors - mains):
         by_contrasts = [
             {label[name] for name in full}
             for t, full in coded

@@ -9,7 +9,7 @@ dimensions. The largest of them in size stays below c exactly if the length of u
 
 The expectation is taken over fixed directions: the angles of a circle, a lattice on the sphere, or
 a fixed low-discrepancy sequence. Nothing is random, and the tail keeps its relative accuracy.
-The error is below 1e-6 up to rank 3 and near 3e-5 beyond.
+The error is below 1e-6 up to rank 3 and near 1e-4 beyond.
 
 References
 ----------

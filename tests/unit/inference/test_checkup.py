@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 import lmmformula as lf
+from lmmformula.inference import checkup_rows
 
 
 def grouped(n_groups=30, rows=12, seed=3):
@@ -174,3 +175,9 @@ def test_the_gravest_come_first():
     assert ranks == sorted(ranks)
     assert repr(check).startswith("Caution: ")
     assert len(check.to_frame()) == len(check) > 2
+
+
+def test_influence_is_left_out_where_it_would_take_long(monkeypatch):
+    monkeypatch.setattr(checkup_rows, "MOST_WORK", 10.0)
+    check = checked("diameter ~ 1 + (1 | plate) + (1 | sample)", lf.load_dataset("penicillin"))
+    assert [finding.about for finding in found(check, "not looked at")] == ["plate", "sample"]
