@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -12,13 +13,20 @@ from scipy import stats
 
 import lmmformula as lf
 from benchmarks.simulation_designs import Draw, Scenario
+from lmmformula.inference.approximation import JointTest
 
 __all__ = ["BOOTSTRAP_METHODS", "Outcome", "Study"]
 
 ALPHA = 0.05
 FIXED_METHODS = ("wald", "satterthwaite", "kenward-roger", "kenward-roger-observed")
 PREDICTION_METHODS = ("wald", "satterthwaite", "kenward-roger-observed")
-BOOTSTRAP_METHODS = ("percentile", "basic", "bca", "normal", "shortest")
+BOOTSTRAP_METHODS: tuple[Literal["percentile", "basic", "bca", "normal", "shortest"], ...] = (
+    "percentile",
+    "basic",
+    "bca",
+    "normal",
+    "shortest",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +97,7 @@ class Study:
             label = "CR2" if options else ddf
             used = fit.approximation(ddf, **options)
             test = used.joint(self.rows)
-            p = stats.f.sf(test.statistic, test.num_df, test.den_df)
-            yield Outcome("size", self._tested, label, None if np.isnan(p) else bool(p <= ALPHA))
+            yield Outcome("size", self._tested, label, _rejects(test))
             yield from self._coverage(fit.conf_int(ALPHA, ddf, **options), label)
 
     def _profile(self, fit: lf.LinearMixedResults, whole: bool) -> Iterator[Outcome]:
@@ -108,7 +115,8 @@ class Study:
         for name, value in held.items():
             yield Outcome("coverage", name, "profile", value)
         if limits is not None:
-            same = all(_holds(*limits.loc[name], truth[name]) == held[name] for name in held)
+            ends = dict(zip(limits.index, limits.to_numpy(), strict=True))
+            same = all(_holds(*ends[name][:2], truth[name]) == held[name] for name in held)
             yield Outcome("state", "profile", "ends contradict zeta", not same)
 
     def _likelihood_ratio(self, drawn: Draw) -> Iterator[Outcome]:
@@ -135,6 +143,13 @@ class Study:
 
 def _holds(lower: float, upper: float, truth: float) -> bool | None:
     return None if np.isnan(lower) or np.isnan(upper) else bool(lower <= truth <= upper)
+
+
+def _rejects(test: JointTest) -> bool | None:
+    if np.isinf(test.den_df):
+        return bool(stats.chi2.sf(test.num_df * test.statistic, test.num_df) <= ALPHA)
+    p = stats.f.sf(test.statistic, test.num_df, test.den_df)
+    return None if np.isnan(p) else bool(p <= ALPHA)
 
 
 def _below(zeta: float) -> bool | None:

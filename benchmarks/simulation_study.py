@@ -47,7 +47,7 @@ class Task:
 
 
 def tasks(data_sets: int, bootstrap_data_sets: int) -> list[Task]:
-    """Return all chunks, small numbers of all designs first, four data sets to a bootstrapped one."""
+    """Return all chunks: small numbers of all designs first, one in four bootstrapped."""
     counts = {"main": data_sets, "bootstrap": bootstrap_data_sets}
     every = {"main": 1, "bootstrap": 4}
     found = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -13,6 +14,7 @@ from numpy.typing import ArrayLike
 from lmmformula._arrays import FloatArray
 from lmmformula.design import Design, materialize
 from lmmformula.design.notify import notify
+from lmmformula.design.sources import closest_name
 from lmmformula.engine import BlockedSystem, assemble, estimate, replace_response
 from lmmformula.errors import DataError, DimensionError, OptionError
 from lmmformula.formula import parse
@@ -26,6 +28,8 @@ from lmmformula.postfit.singular import singular_warning
 from lmmformula.results import LinearMixedResults
 
 __all__ = ["LinearMixedModel", "lmer", "lmm", "load"]
+
+R_ARGUMENTS = {"control": "optimizer", "verbose": "progress", "na_action": "missing"}
 
 
 class LinearMixedModel:
@@ -118,6 +122,7 @@ class LinearMixedModel:
         SingularFitWarning
             A variance is zero or a correlation is one in size; the message names it.
         """
+        reml = _flag(reml)
         first = None if start is None else self._start(start)
         with progress_callback(progress) as callback:
             optimum, estimates = minimize(
@@ -140,7 +145,7 @@ class LinearMixedModel:
         reml : bool, default True
             Criterion to report.
         """
-        estimates = estimate(self.system, self._theta(theta, "theta"), reml=reml)
+        estimates = estimate(self.system, self._theta(theta, "theta"), reml=_flag(reml))
         nan = float("nan")
         optimum = Optimum(
             estimates.theta, estimates.objective, OptimumStatus.FIXED, 1, nan, nan, trace=()
@@ -305,9 +310,38 @@ def lmer(
     >>> round(fit.objective, 4)
     1743.6283
     """
+    _refuse_unknown(options)
     return lmm(formula, data, **options).fit(
         reml, start=start, optimizer=optimizer, progress=progress, keep_data=keep_data
     )
+
+
+def _flag(reml: Any) -> bool:
+    """Return ``reml`` as true or false; text such as "no" would count as true."""
+    if isinstance(reml, bool | int | np.bool_) and reml in (0, 1):
+        return bool(reml)
+    raise OptionError(
+        "`reml` must be true or false.",
+        got=f"`reml={reml!r}`",
+        suggestion="`reml=True`, or `reml=False` for maximum likelihood",
+        option="reml",
+    )
+
+
+def _refuse_unknown(options: Mapping[str, Any]) -> None:
+    """Name the argument that was meant where one is misspelt, or spelt as in R."""
+    available = tuple({**inspect.signature(lmm).parameters, **inspect.signature(lmer).parameters})
+    available = tuple(name for name in available if name != "options")
+    for name in options:
+        if name not in available:
+            closest = R_ARGUMENTS.get(name) or closest_name(name, available)
+            raise OptionError(
+                f"`lmer` has no argument `{name}`.",
+                got=f"`{name}={options[name]!r:.60}`; arguments: {', '.join(available)}",
+                suggestion=f"`{closest}=`" if closest else "leave it out",
+                option=name,
+                available=available,
+            )
 
 
 def load(path: str | os.PathLike[str]) -> LinearMixedResults:

@@ -249,7 +249,17 @@ def _array(given: Any, role: str, evaluator: Evaluator) -> Value:
             length=values.shape[0] if values.ndim else 1,
             expected=n_rows,
         )
+    if isinstance(values, pd.Series):
+        values = _aligned(values, evaluator.source.index)
     return read_pandas(role, pd.Series(values, copy=False))
+
+
+def _aligned(values: pd.Series[Any], index: pd.Index[Any]) -> pd.Series[Any]:
+    """Put values into the order of the rows, as pandas does, where the labels say how."""
+    if values.index.equals(index) or not (values.index.is_unique and index.is_unique):
+        return values
+    order = values.index.get_indexer(index)
+    return values if (order < 0).any() else values.iloc[order]
 
 
 def _subset(given: Any, evaluator: Evaluator) -> BoolArray:

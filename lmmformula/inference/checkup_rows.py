@@ -159,7 +159,7 @@ def influential_levels(results: Any) -> Iterator[Finding]:
             yield Finding(
                 "not looked at",
                 "note",
-                f"influential levels of `{group}` were not looked for: that takes long with crossed "
+                f"influential levels of `{group}` were not looked for: it takes long with crossed "
                 "factors of this size.",
                 f'`influence("{group}", exact=False)`',
                 group,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -21,6 +22,8 @@ HIGH_VIF = 10.0
 SCALE_RATIO = 1e3
 ROWS_PER_EFFECT = 10
 LOST_SHARE = 0.05
+
+VARIABLE = re.compile(r"[^\W\d][\w.]*\b(?!\s*(?:\(|=[^=]))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,9 +233,11 @@ def slopes_without_mean(results: Any) -> Iterator[Finding]:
     """Random effects whose mean is forced to be zero."""
     fixed = set(results.fixed_names) | set(results.dropped.columns)
     variables = {name for term in results.design.spec.fixed_terms for name in term.variables}
+    columns = {name for text in variables for name in VARIABLE.findall(text)}
     for block in results.design.matrices.random:
         for name in block.effect_names:
-            known = name in fixed or name.split("[", maxsplit=1)[0] in variables
+            used = VARIABLE.findall(name.split("[", maxsplit=1)[0])
+            known = name in fixed or (name != "Intercept" and columns.issuperset(used))
             has_mean = known or (name == "Intercept" and _spans_constant(results))
             if not has_mean and not name.count(":"):
                 yield Finding(

@@ -9,6 +9,7 @@ import numpy as np
 
 from lmmformula._arrays import FloatArray
 from lmmformula.design import Design
+from lmmformula.design.checks import check_scale
 from lmmformula.errors import DataError, DimensionError
 
 __all__ = ["new_response"]
@@ -57,4 +58,5 @@ def new_response(design: Design, y: Any) -> tuple[Design, FloatArray]:
             suggestion="finite values in every row used",
             row=bad,
         )
+    check_scale(design.spec.response_name, float(values.min()), float(values.max()))
     return replace(design, matrices=replace(m, y=values)), values
