@@ -116,7 +116,9 @@ class Study:
             yield Outcome("coverage", name, "profile", value)
         if limits is not None:
             ends = dict(zip(limits.index, limits.to_numpy(), strict=True))
-            same = all(_holds(*ends[name][:2], truth[name]) == held[name] for name in held)
+            same = all(
+                _holds(ends[name][0], ends[name][1], truth[name]) == held[name] for name in held
+            )
             yield Outcome("state", "profile", "ends contradict zeta", not same)
 
     def _likelihood_ratio(self, drawn: Draw) -> Iterator[Outcome]:

@@ -10,17 +10,32 @@ from lmmformula.cli import commands
 
 __all__ = ["build_parser"]
 
+_OVERVIEW = """\
+DATA is a bundled data set (`lmmformula datasets`) or a .csv, .csv.gz, .parquet or .feather file.
+
+examples:
+  lmmformula fit "Reaction ~ Days + (Days | Subject)" sleepstudy
+  lmmformula anova "Reaction ~ Days + (1 | Subject)" "Reaction ~ Days + (Days | Subject)" sleepstudy
+  lmmformula fit --help
+
+Results go to standard output, warnings and errors to standard error; the exit status is 2 when the
+input cannot be used. Everything else that the package does is in Python: `import lmmformula`.
+"""
 _EXAMPLES = {
     "fit": """\
 examples:
   lmmformula fit "Reaction ~ Days + (Days | Subject)" sleepstudy
   lmmformula fit "angle ~ recipe * temperature + (1 | recipe:replicate)" cake \\
       --contrasts temperature=poly
+  lmmformula fit "score ~ Machine + (1 | Worker)" machines --ddf kenward-roger
   lmmformula fit "y ~ x + (x | g)" measurements.csv --ml --weights w --json
 """,
     "anova": """\
 examples:
   lmmformula anova "Reaction ~ Days + (1 | Subject)" "Reaction ~ Days + (Days | Subject)" sleepstudy
+
+All models are fitted by maximum likelihood, unless --reml is given, and each is tested against the
+one before it. P-values refer to chi-square; where a variance is tested they are too large.
 """,
 }
 
@@ -28,7 +43,10 @@ examples:
 def build_parser() -> argparse.ArgumentParser:
     """Describe the three commands."""
     parser = argparse.ArgumentParser(
-        prog="lmmformula", description="Linear mixed models from lme4 formulas."
+        prog="lmmformula",
+        description="Linear mixed models from lme4 formulas.",
+        epilog=_OVERVIEW,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=__version__)
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -40,18 +58,20 @@ def build_parser() -> argparse.ArgumentParser:
     fit.add_argument(
         "--ddf",
         metavar="METHOD",
-        help="degrees of freedom of the tests: satterthwaite (default), kenward-roger, "
+        help="tests of fixed effects by: satterthwaite (default), kenward-roger, "
         "kenward-roger-observed or wald",
     )
     fit.add_argument("--plot", metavar="FILE.png", help="save a figure (not in this release)")
 
     compare = _command(
-        subparsers, "anova", "compare nested models by likelihood ratio", commands.anova
+        subparsers, "anova", "compare nested models by likelihood-ratio tests", commands.anova
     )
     compare.add_argument("formulas", metavar="FORMULA", nargs="+", help="two or more models")
     _add_data_options(compare)
     compare.add_argument(
-        "--reml", action="store_true", help="compare REML criteria (same fixed effects only)"
+        "--reml",
+        action="store_true",
+        help="fit by REML and compare its criteria (same fixed effects only)",
     )
 
     datasets = _command(subparsers, "datasets", "list the bundled data sets", commands.datasets)
@@ -75,7 +95,9 @@ def _command(subparsers: Any, name: str, summary: str, run: Any) -> argparse.Arg
 def _add_data_options(parser: argparse.ArgumentParser) -> None:
     """Add what ``fit`` and ``anova`` share."""
     parser.add_argument(
-        "data", metavar="DATA", help="a bundled data set, or a .csv, .parquet or .feather file"
+        "data",
+        metavar="DATA",
+        help="a bundled data set, or a .csv, .csv.gz, .parquet or .feather file",
     )
     parser.add_argument("--weights", metavar="COLUMN", help="prior weights (variance sigma^2/w)")
     parser.add_argument("--offset", metavar="COLUMN", help="known part of the linear predictor")
@@ -84,7 +106,8 @@ def _add_data_options(parser: argparse.ArgumentParser) -> None:
         metavar="FACTOR=CODING",
         action="append",
         default=[],
-        help="treatment, sum, poly, helmert or diff; may be repeated",
+        help="coding of a factor: treatment (default), sum, poly, helmert, diff or sas; "
+        "may be repeated",
     )
     parser.add_argument(
         "--missing",

@@ -28,7 +28,7 @@ def read(source: str) -> pd.DataFrame:
         if path.exists():
             raise OptionError(
                 f"`{source}` is of a kind that cannot be read.",
-                got=f"a file ending in `{suffix}`",
+                got=f"a file ending in `{suffix}`" if path.is_file() else "a directory",
                 suggestion=f"convert it to one of {', '.join(readers)}.",
             )
         return load_dataset(source)
@@ -43,10 +43,24 @@ def read(source: str) -> pd.DataFrame:
     except (ValueError, OSError) as error:
         raise DataError(
             f"`{source}` cannot be read.",
-            got=f"{type(error).__name__}: {error}",
+            got=f"{type(error).__name__}: {error}".strip(),
             suggestion="open the file with pandas to see what is wrong with it.",
         ) from error
+    _check_separator(source, frame)
     return frame
+
+
+def _check_separator(source: str, frame: pd.DataFrame) -> None:
+    """Refuse a table that came out as one column, because its fields have another separator."""
+    header = str(frame.columns[0])
+    found = [mark for mark in (";", "\t", "|") if mark in header]
+    if len(frame.columns) == 1 and found:
+        raise DataError(
+            f"`{source}` does not have commas between its columns.",
+            got=f"one column, `{header:.60}`",
+            suggestion=f"`pandas.read_csv({source!r}, sep={found[0]!r})`, saved with commas",
+            separator=found[0],
+        )
 
 
 def _read_arrow(path: Path) -> pd.DataFrame:

@@ -100,7 +100,7 @@ def _read_arrow_labels(name: str, chunked: Any) -> Categories:
     array = chunked.unify_dictionaries().combine_chunks()
     if isinstance(array, pa.ChunkedArray):
         array = array.chunk(0) if array.num_chunks else pa.array([], type=chunked.type)
-    codes = array.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    codes = array.indices.cast(pa.int32()).fill_null(-1).to_numpy(zero_copy_only=False)
     levels = array.dictionary.to_pylist()
     if is_dictionary:
         return Categories(name, codes, levels)

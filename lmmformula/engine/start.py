@@ -21,8 +21,8 @@ from lmmformula.engine.system import BlockedSystem
 
 __all__ = ["moment_start"]
 
-LARGEST = 10.0
-SMALLEST_RESIDUAL = 0.1
+LARGEST = 30.0
+SMALLEST_RESIDUAL = 0.01
 INDEPENDENT = 1e-10
 
 

@@ -20,7 +20,7 @@ from lmmformula.inference.cluster_robust import (
     find_clusters,
 )
 from lmmformula.inference.df import DEFAULT_METHOD, DF_METHODS, check_method
-from lmmformula.inference.intervals import other_interval
+from lmmformula.inference.intervals import check_options, other_interval
 from lmmformula.inference.wald import coefficient_columns
 from lmmformula.postfit.statistics import FitStatistics
 
@@ -182,6 +182,7 @@ class FixedEffectTests(FitStatistics):
         if method not in DF_METHODS:
             check_cluster_unused(cluster)
             return other_interval(self, method, alpha, options)
+        check_options(options, method)
         frame = self.coefficient_frame(ddf=method, alpha=alpha, robust=robust, cluster=cluster)
         return frame[["lower", "upper"]]
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
 
+from lmmformula.errors import OptionError
 from lmmformula.inference.df import DF_METHODS, check_method
 
-__all__ = ["OTHER_INTERVALS", "other_interval"]
+__all__ = ["OTHER_INTERVALS", "check_options", "other_interval"]
 
 
 def profile(results: Any, alpha: float, options: Mapping[str, Any]) -> pd.DataFrame:
@@ -44,7 +46,25 @@ def other_interval(
     offered = tuple(name for name, (needs, _) in OTHER_INTERVALS.items() if hasattr(results, needs))
     if method in DF_METHODS or method not in offered:
         check_method(method, "method", offered)
-    return OTHER_INTERVALS[method][1](results, alpha, options)
+    needs, compute = OTHER_INTERVALS[method]
+    check_options(options, method, tuple(inspect.signature(getattr(results, needs)).parameters))
+    return compute(results, alpha, options)
+
+
+def check_options(
+    options: Mapping[str, Any], method: str, available: tuple[str, ...] = ()
+) -> None:
+    """Raise for arguments of ``conf_int`` that its method does not have."""
+    for name in options:
+        if name not in available:
+            raise OptionError(
+                f"`conf_int(method={method!r})` has no argument `{name}`.",
+                got=f"`{name}={options[name]!r:.60}`; "
+                f"arguments: {', '.join(('alpha', 'method', *available))}",
+                suggestion=f"leave `{name}` out",
+                option=name,
+                available=available,
+            )
 
 
 OTHER_INTERVALS: dict[str, tuple[str, Callable[[Any, float, Mapping[str, Any]], pd.DataFrame]]] = {

@@ -175,8 +175,8 @@ class Optimum:
 
     @property
     def converged(self) -> bool:
-        """Whether this is a proven local minimum, or theta was given."""
-        return self.status in (OptimumStatus.CONVERGED, OptimumStatus.FIXED)
+        """Whether this is a proven local minimum."""
+        return self.status is OptimumStatus.CONVERGED
 
 
 class Recorder:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from numbers import Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from lmmformula._arrays import BoolArray, FloatArray
+from lmmformula.errors import OptionError
 from lmmformula.inference.approximation import Approximation
 from lmmformula.inference.marginal.contrasts import MarginalContrasts, contrast_means
 from lmmformula.inference.marginal.display import FrameResult, factor_columns, method_note
@@ -98,8 +100,15 @@ class MarginalEstimates(FrameResult):
         DataFrame
             ``to_frame()`` with ``statistic`` and ``pvalue`` in place of the limits.
         """
+        if not isinstance(null, Real) or not np.isfinite(null):
+            raise OptionError(
+                "`null` must be a number.",
+                got=f"`null={null!r}`",
+                suggestion="`test(null=0)`",
+                argument="null",
+            )
         frame = self.frame.drop(columns=["lower", "upper"])
-        statistic = (frame[self.kind] - null) / frame["se"]
+        statistic = (frame[self.kind] - float(null)) / frame["se"]
         p = two_sided_p(statistic.to_numpy(), frame["df"].to_numpy())
         return frame.assign(statistic=statistic, pvalue=p)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lmmformula.design import DesignSpec
@@ -74,7 +74,8 @@ def read_names(spec: DesignSpec, variables: Any, argument: str) -> tuple[str, ..
     if variables is None:
         return ()
     known = {predictor.name for predictor in spec.predictors.columns}
-    given = [variables] if isinstance(variables, str) else list(variables)
+    is_one = isinstance(variables, str) or not isinstance(variables, Iterable)
+    given = [variables] if is_one else list(variables)
     names: list[str] = []
     for name in given:
         is_product = isinstance(name, str) and ":" in name and name not in known
