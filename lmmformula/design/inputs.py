@@ -12,10 +12,11 @@ import pandas as pd
 from lmmformula._arrays import BoolArray, FloatArray
 from lmmformula.design.columns import Categories, Numbers, Value
 from lmmformula.design.evaluate import Evaluator, as_factor
+from lmmformula.design.notify import notify
 from lmmformula.design.read_pandas import read_pandas
 from lmmformula.design.sources import closest_name, listed
 from lmmformula.design.terms import FormulaPart, part_of
-from lmmformula.errors import DataError, FormulaError, OptionError
+from lmmformula.errors import DataError, DataWarning, FormulaError, OptionError
 from lmmformula.formula import Atom, MixedFormula, RandomTerm, parse
 
 __all__ = [
@@ -250,16 +251,24 @@ def _array(given: Any, role: str, evaluator: Evaluator) -> Value:
             expected=n_rows,
         )
     if isinstance(values, pd.Series):
-        values = _aligned(values, evaluator.source.index)
+        _warn_of_other_order(values.index, evaluator.source.index, role)
     return read_pandas(role, pd.Series(values, copy=False))
 
 
-def _aligned(values: pd.Series[Any], index: pd.Index[Any]) -> pd.Series[Any]:
-    """Put values into the order of the rows, as pandas does, where the labels say how."""
-    if values.index.equals(index) or not (values.index.is_unique and index.is_unique):
-        return values
-    order = values.index.get_indexer(index)
-    return values if (order < 0).any() else values.iloc[order]
+def _warn_of_other_order(given: pd.Index[Any], index: pd.Index[Any], role: str) -> None:
+    """Say that values count by position where their labels tell of another order."""
+    if given.equals(index) or not (given.is_unique and index.is_unique):
+        return
+    if (given.get_indexer(index) >= 0).all():
+        notify(
+            DataWarning(
+                f"`{role}` has the labels of the data in another order; its values are taken by "
+                "position.",
+                got=f"labels {listed(list(given), 3)} for rows {listed(list(index), 3)}",
+                suggestion=f"`{role}={role}.reindex(data.index)` to go by the labels",
+                role=role,
+            )
+        )
 
 
 def _subset(given: Any, evaluator: Evaluator) -> BoolArray:

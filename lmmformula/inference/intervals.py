@@ -51,9 +51,7 @@ def other_interval(
     return compute(results, alpha, options)
 
 
-def check_options(
-    options: Mapping[str, Any], method: str, available: tuple[str, ...] = ()
-) -> None:
+def check_options(options: Mapping[str, Any], method: str, available: tuple[str, ...] = ()) -> None:
     """Raise for arguments of ``conf_int`` that its method does not have."""
     for name in options:
         if name not in available:

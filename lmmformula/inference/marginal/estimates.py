@@ -100,7 +100,8 @@ class MarginalEstimates(FrameResult):
         DataFrame
             ``to_frame()`` with ``statistic`` and ``pvalue`` in place of the limits.
         """
-        if not isinstance(null, Real) or not np.isfinite(null):
+        given: Any = null
+        if not isinstance(given, Real) or not np.isfinite(float(given)):
             raise OptionError(
                 "`null` must be a number.",
                 got=f"`null={null!r}`",
@@ -108,7 +109,7 @@ class MarginalEstimates(FrameResult):
                 argument="null",
             )
         frame = self.frame.drop(columns=["lower", "upper"])
-        statistic = (frame[self.kind] - float(null)) / frame["se"]
+        statistic = (frame[self.kind] - null) / frame["se"]
         p = two_sided_p(statistic.to_numpy(), frame["df"].to_numpy())
         return frame.assign(statistic=statistic, pvalue=p)
 

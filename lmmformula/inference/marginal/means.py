@@ -11,7 +11,11 @@ from lmmformula.errors import OptionError
 from lmmformula.inference.marginal.estimates import MarginalEstimates
 from lmmformula.inference.marginal.grid import WEIGHTS, Grid
 from lmmformula.inference.marginal.nesting import Nesting, find_nesting, marginal_average
-from lmmformula.inference.marginal.reference_grid import predictor_named, reference_grid
+from lmmformula.inference.marginal.reference_grid import (
+    check_computable,
+    predictor_named,
+    reference_grid,
+)
 
 __all__ = ["averaged", "check_weights", "grid_notes", "marginal_means", "read_names"]
 
@@ -30,6 +34,7 @@ def marginal_means(
     spec = results.design.spec
     check_weights(weights)
     grid = reference_grid(spec, at)
+    check_computable(grid)
     chosen = read_names(spec, variables, "variables")
     families = read_names(spec, by, "by")
     means, families, notes = averaged(spec, grid, chosen, families, weights)

@@ -23,7 +23,7 @@ from lmmformula.design.sources import closest_name, listed
 from lmmformula.errors import DataError, DataWarning, OptionError
 from lmmformula.inference.marginal.grid import Combinations, Grid
 
-__all__ = ["grid_levels", "predictor_named", "reference_grid", "replayed"]
+__all__ = ["check_computable", "grid_levels", "predictor_named", "reference_grid", "replayed"]
 
 MOST_ROWS = 500_000
 
@@ -132,19 +132,22 @@ def reference_grid(spec: DesignSpec, at: Mapping[str, Any] | None = None) -> Gri
     levels = grid_levels(spec, at)
     codes = _crossed([len(values) for values in levels.values()])
     counts = _counts(spec, levels, set(at or ()), codes)
-    rows = replayed(spec, levels, codes)
-    finite = np.isfinite(rows.L).all(axis=1) & np.isfinite(rows.offset)
-    if not finite.all():
-        raise _not_computable(levels, codes[np.flatnonzero(~finite)[0]])
-    return Grid(levels, codes, rows, counts)
+    return Grid(levels, codes, replayed(spec, levels, codes), counts)
 
 
-def _not_computable(levels: Mapping[str, tuple[Any, ...]], codes: IntArray) -> DataError:
-    values = {name: level[code] for (name, level), code in zip(levels.items(), codes, strict=True)}
-    numbers = {name: value for name, value in values.items() if isinstance(value, float)}
-    return DataError(
+def check_computable(grid: Grid) -> None:
+    """Raise where a transform of the formula has no finite value in the grid."""
+    finite = np.isfinite(grid.rows.L).all(axis=1) & np.isfinite(grid.rows.offset)
+    if finite.all():
+        return
+    codes = grid.codes[np.flatnonzero(~finite)[0]]
+    values = {
+        name: level[code] for (name, level), code in zip(grid.levels.items(), codes, strict=True)
+    }
+    numbers = [f"{name} = {v:g}" for name, v in values.items() if isinstance(v, float)]
+    raise DataError(
         "the fixed effects cannot be computed in every row of the reference grid.",
-        got=f"not finite at {', '.join(f'{name} = {v:g}' for name, v in numbers.items())}",
+        got=f"not finite at {', '.join(numbers)}",
         suggestion="`at={...}` with values inside the range of the data",
         values=values,
     )

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lmmformula.errors import DroppedRowsWarning
+from lmmformula.errors import DataWarning, DroppedRowsWarning
 from tests.unit.design.frames import FULL, N, design, frame
 
 
@@ -131,7 +131,9 @@ def test_weights_by_name_array_and_expression():
     assert design(FULL, data, weights="w").spec.weights_name == "w"
     assert design(FULL, data, weights=data["w"]).spec.weights_name is None
     shuffled = pd.Series(data["w"].to_numpy(), index=np.arange(N)[::-1])
-    assert design(FULL, data, weights=shuffled).matrices.weights.tolist() == data["w"].tolist()
+    with pytest.warns(DataWarning, match="another order"):
+        made = design(FULL, data, weights=shuffled)
+    assert made.matrices.weights.tolist() == data["w"].tolist()
 
 
 def test_unused_categories_go_after_rows_have_gone():
