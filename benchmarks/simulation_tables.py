@@ -50,7 +50,7 @@ def publish(folder: Path, page: Path | None) -> None:
     states.to_csv(folder / "states.csv", index=False)
     is_boot = shares["part"] == "bootstrap"
     tables = {
-        "size": _wide(shares[is_size], ["method"], "design"),
+        "size": _wide(_distinct(shares[is_size]), ["method"], "design"),
         "coverage": _wide(
             shares[(shares["kind"] == "coverage") & ~is_boot], ["design", "target"], "method"
         ),
@@ -75,6 +75,13 @@ def _shares(total: pd.DataFrame) -> pd.DataFrame:
     twice = 2.0 * np.sqrt(nominal * (100.0 - nominal) / total["defined"])
     outside = (percent - nominal).abs() > twice
     return total.assign(percent=percent.round(3), two_errors=twice.round(3), outside=outside)
+
+
+def _distinct(sizes: pd.DataFrame) -> pd.DataFrame:
+    """Leave out the second row of the LRT where all data sets were bootstrapped."""
+    repeated = sizes["method"] == "LRT, same data sets"
+    whole = sizes.groupby(["design", "part"])["data_sets"].max().groupby("design").nunique()
+    return sizes[~repeated] if (whole == 1).all() else sizes
 
 
 def _wide(shares: pd.DataFrame, rows: list[str], column: str) -> str:
