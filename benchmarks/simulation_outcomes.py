@@ -13,7 +13,7 @@ from scipy import stats
 
 import lmmformula as lf
 from benchmarks.simulation_designs import Draw, Scenario
-from lmmformula.inference.approximation import JointTest
+from lmmformula.inference.effects.approximation import JointTest
 
 __all__ = ["BOOTSTRAP_METHODS", "Outcome", "Study"]
 

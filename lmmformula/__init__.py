@@ -35,9 +35,9 @@ _HOMES = {
         "RankWarning",
         "SingularFitWarning",
     ),
-    "lmmformula.inference.bootstrap_lrt": ("bootstrap_lrt",),
-    "lmmformula.inference.likelihood_ratio": ("anova",),
-    "lmmformula.inference.restricted_lrt": ("exact_rlrt",),
+    "lmmformula.inference.bootstrap.lrt": ("bootstrap_lrt",),
+    "lmmformula.inference.comparison.likelihood_ratio": ("anova",),
+    "lmmformula.inference.comparison.restricted_lrt": ("exact_rlrt",),
     "lmmformula.model": ("LinearMixedModel", "lmer", "lmm", "load"),
     "lmmformula.results": ("LinearMixedResults",),
 }
@@ -62,9 +62,9 @@ if TYPE_CHECKING:
         RankWarning,
         SingularFitWarning,
     )
-    from lmmformula.inference.bootstrap_lrt import bootstrap_lrt
-    from lmmformula.inference.likelihood_ratio import anova
-    from lmmformula.inference.restricted_lrt import exact_rlrt
+    from lmmformula.inference.bootstrap.lrt import bootstrap_lrt
+    from lmmformula.inference.comparison.likelihood_ratio import anova
+    from lmmformula.inference.comparison.restricted_lrt import exact_rlrt
     from lmmformula.model import LinearMixedModel, lmer, lmm, load
     from lmmformula.results import LinearMixedResults
 

@@ -12,15 +12,15 @@ from numpy.typing import ArrayLike
 
 from lmmformula.design import Design
 from lmmformula.engine import BlockedSystem, Estimates, conditional_covariances
-from lmmformula.inference.bootstrap import BootstrapAccessors
-from lmmformula.inference.deletions import DeletionTables
-from lmmformula.inference.df import DEFAULT_METHOD, check_method
-from lmmformula.inference.diagnostics import DiagnosticAccessors
-from lmmformula.inference.fixed import FixedEffectTests
-from lmmformula.inference.influence import InfluenceAccessors
+from lmmformula.inference.bootstrap.accessor import BootstrapAccessors
+from lmmformula.inference.comparison.deletions import DeletionTables
+from lmmformula.inference.diagnostics.accessor import DiagnosticAccessors
+from lmmformula.inference.diagnostics.influence import InfluenceAccessors
+from lmmformula.inference.diagnostics.prediction import PredictionAccessors
+from lmmformula.inference.effects.df import DEFAULT_METHOD, check_method
+from lmmformula.inference.effects.fixed import FixedEffectTests
 from lmmformula.inference.marginal import MarginalAccessors
-from lmmformula.inference.prediction import PredictionAccessors
-from lmmformula.inference.profile import ProfileAccessors
+from lmmformula.inference.profile.accessor import ProfileAccessors
 from lmmformula.optimize import Optimum, OptimumStatus
 from lmmformula.postfit import effects, persist, remarks
 from lmmformula.postfit.augment import augment

@@ -52,6 +52,7 @@ def criterion_limit(reference: float) -> float:
     """Return how far a criterion may lie from the reference's."""
     return CRITERION_ATOL + CRITERION_RTOL * abs(reference)
 
+
 DF_RTOL = 1e-5
 """Satterthwaite's degrees of freedom, F and their tables: lmerTest differentiates numerically
 (Richardson extrapolation; it is sure of about six digits). Largest gap seen: 2e-6 (TIMSS, two

@@ -11,7 +11,7 @@ from lmmformula.cli.output import as_record, comparison, print_json, records, sa
 from lmmformula.cli.sources import read
 from lmmformula.datasets import list_datasets
 from lmmformula.errors import LMMWarning, OptionError
-from lmmformula.inference.likelihood_ratio import anova as likelihood_ratio_table
+from lmmformula.inference.comparison.likelihood_ratio import anova as likelihood_ratio_table
 from lmmformula.model import LinearMixedModel, lmm
 from lmmformula.report import render
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import lmmformula as lf
-from lmmformula.inference.approximation import Approximation, JointTest
-from lmmformula.inference.df import DEFAULT_METHOD, DF_METHODS
+from lmmformula.inference.effects.approximation import Approximation, JointTest
+from lmmformula.inference.effects.df import DEFAULT_METHOD, DF_METHODS
 from lmmformula.report import TABLES, TableOptions, render_all
 
 

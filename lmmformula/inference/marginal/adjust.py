@@ -12,9 +12,9 @@ from scipy import special
 
 from lmmformula._arrays import FloatArray
 from lmmformula.errors import OptionError
+from lmmformula.inference.effects.wald import critical_value, two_sided_p
 from lmmformula.inference.marginal.spherical import JointTail
 from lmmformula.inference.marginal.studentized import range_quantile, range_tail
-from lmmformula.inference.wald import critical_value, two_sided_p
 
 __all__ = ["ADJUSTMENTS", "Adjustment", "Family", "check_adjustment"]
 

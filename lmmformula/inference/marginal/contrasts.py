@@ -14,7 +14,7 @@ import pandas as pd
 from lmmformula._arrays import FloatArray, IntArray
 from lmmformula.design.sources import closest_name, listed
 from lmmformula.errors import OptionError
-from lmmformula.inference.approximation import Approximation
+from lmmformula.inference.effects.approximation import Approximation
 from lmmformula.inference.marginal.adjust import ADJUSTMENTS, Family, check_adjustment
 from lmmformula.inference.marginal.display import FrameResult, factor_columns, method_note
 from lmmformula.inference.marginal.estimability import estimated, warn_of_missing

@@ -10,7 +10,7 @@ from lmmformula._arrays import FloatArray
 from lmmformula.design.notify import notify
 from lmmformula.design.sources import listed
 from lmmformula.errors import InferenceWarning
-from lmmformula.inference.approximation import Approximation
+from lmmformula.inference.effects.approximation import Approximation
 from lmmformula.inference.marginal.grid import Combinations
 
 __all__ = ["estimated", "warn_of_missing"]

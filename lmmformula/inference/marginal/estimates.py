@@ -12,12 +12,12 @@ import pandas as pd
 
 from lmmformula._arrays import BoolArray, FloatArray
 from lmmformula.errors import OptionError
-from lmmformula.inference.approximation import Approximation
+from lmmformula.inference.effects.approximation import Approximation
+from lmmformula.inference.effects.wald import check_alpha, critical_value, two_sided_p
 from lmmformula.inference.marginal.contrasts import MarginalContrasts, contrast_means
 from lmmformula.inference.marginal.display import FrameResult, factor_columns, method_note
 from lmmformula.inference.marginal.estimability import estimated, warn_of_missing
 from lmmformula.inference.marginal.grid import Grid
-from lmmformula.inference.wald import check_alpha, critical_value, two_sided_p
 
 __all__ = ["MarginalEstimates"]
 

@@ -8,10 +8,10 @@ import pytest
 import lmmformula as lf
 from lmmformula.covariance import STRUCTURES
 from lmmformula.engine import Objective, assemble, replace_response
-from lmmformula.engine.lockstep import _Problem, minimize_lockstep, replicates_per_batch
-from lmmformula.engine.lockstep_draws import ResponseSampler
-from lmmformula.engine.lockstep_stack import RowProducts, level_products, resampled_stack
-from lmmformula.engine.lockstep_structures import _Looped, batched
+from lmmformula.engine.lockstep.draws import ResponseSampler
+from lmmformula.engine.lockstep.newton import _Problem, minimize_lockstep, replicates_per_batch
+from lmmformula.engine.lockstep.stack import RowProducts, level_products, resampled_stack
+from lmmformula.engine.lockstep.structures import _Looped, batched
 from lmmformula.optimize import minimize
 from tests import dense
 from tests.tolerances import CRITERION_ATOL

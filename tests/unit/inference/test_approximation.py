@@ -7,9 +7,9 @@ import pytest
 from scipy import stats
 
 from lmmformula.errors import DimensionError, OptionError
-from lmmformula.inference.approximation import Wald, independent_rows, variance_ratio_df
-from lmmformula.inference.kenward_roger import scaling_and_df
-from lmmformula.inference.satterthwaite import pooled_df
+from lmmformula.inference.effects.approximation import Wald, independent_rows, variance_ratio_df
+from lmmformula.inference.effects.kenward_roger import scaling_and_df
+from lmmformula.inference.effects.satterthwaite import pooled_df
 
 BETA = np.array([250.0, 10.0, -3.0, 0.5])
 COV = np.diag([4.0, 1.0, 2.0, 0.25]) + 0.1

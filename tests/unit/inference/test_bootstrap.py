@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 
 import lmmformula as lf
-from lmmformula.inference import bootstrap_fits, bootstrap_intervals
-from lmmformula.inference.bootstrap_kinds import CaseBlocks, jackknife_levels, reflated
-from lmmformula.inference.bootstrap_result import fitter_of
-from lmmformula.inference.bootstrap_run import seed_sequence
+from lmmformula.inference.bootstrap import fits as bootstrap_fits
+from lmmformula.inference.bootstrap import intervals as bootstrap_intervals
+from lmmformula.inference.bootstrap.kinds import CaseBlocks, jackknife_levels, reflated
+from lmmformula.inference.bootstrap.result import fitter_of
+from lmmformula.inference.bootstrap.run import seed_sequence
 
 KINDS = ["parametric", "residual", "case"]
 

@@ -7,8 +7,8 @@ import pytest
 from scipy import stats
 
 import lmmformula as lf
-from lmmformula.inference import bootstrap_fits
-from lmmformula.inference.nesting import check_nested
+from lmmformula.inference.bootstrap import fits as bootstrap_fits
+from lmmformula.inference.comparison.nesting import check_nested
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,9 @@ from scipy import stats
 import lmmformula as lf
 from lmmformula.engine import estimate, replace_response
 from lmmformula.errors import InferenceWarning, OptionError
-from lmmformula.inference.boundary import Boundary, Fitted, null_for
-from lmmformula.inference.mixtures import Mixture, chi_bar_square, cone_weights
-from lmmformula.inference.random_change import random_change
+from lmmformula.inference.comparison.boundary import Boundary, Fitted, null_for
+from lmmformula.inference.comparison.mixtures import Mixture, chi_bar_square, cone_weights
+from lmmformula.inference.comparison.random_change import random_change
 from lmmformula.optimize import minimize
 
 ONE = "Reaction ~ Days + (1 | Subject)"

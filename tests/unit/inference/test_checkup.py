@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 import lmmformula as lf
-from lmmformula.inference import checkup_rows
+from lmmformula.inference.diagnostics import checkup_rows
 
 
 def grouped(n_groups=30, rows=12, seed=3):

@@ -10,7 +10,7 @@ import pytest
 from scipy.linalg import sqrtm
 
 import lmmformula as lf
-from lmmformula.inference import cluster_blocks
+from lmmformula.inference.effects import cluster_blocks
 
 SLEEP = "Reaction ~ Days + (Days | Subject)"
 

@@ -7,8 +7,8 @@ import pytest
 from scipy import stats
 
 from lmmformula.errors import DimensionError, OptionError
-from lmmformula.inference.approximation import JointTest, Wald
-from lmmformula.inference.contrasts import constraint_matrix, f_test, t_test, wald_test
+from lmmformula.inference.effects.approximation import JointTest, Wald
+from lmmformula.inference.effects.contrasts import constraint_matrix, f_test, t_test, wald_test
 
 NAMES = ("Intercept", "Days", "Machine[T.B]", "f[T.B]:x[.L]")
 BETA = np.array([250.0, 10.0, -3.0, 0.5])

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import lmmformula as lf
-from lmmformula.inference.kenward_roger import memory_needed
+from lmmformula.inference.effects.kenward_roger import memory_needed
 
 FORMULAS = (
     "y ~ x + (x | g)",

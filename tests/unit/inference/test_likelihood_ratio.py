@@ -11,7 +11,7 @@ from scipy import stats
 
 import lmmformula as lf
 from lmmformula.errors import ConvergenceWarning, DataError, OptionError
-from lmmformula.inference.likelihood_ratio import likelihood_ratio_frame
+from lmmformula.inference.comparison.likelihood_ratio import likelihood_ratio_frame
 
 SMALL = "Reaction ~ Days + (1 | Subject)"
 LARGE = "Reaction ~ Days + (Days | Subject)"

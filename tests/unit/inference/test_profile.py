@@ -13,7 +13,7 @@ from scipy import optimize, stats
 
 import lmmformula as lf
 from lmmformula.errors import ConvergenceWarning, InferenceWarning, OptionError
-from lmmformula.inference.profile_warnings import trouble
+from lmmformula.inference.profile.remarks import trouble
 from lmmformula.optimize import OptimumStatus
 from tests.tolerances import assert_close
 
@@ -181,7 +181,7 @@ def test_units_do_not_matter(data, sleep):
 def test_three_correlated_effects_against_random_starts():
     """Every profile point is a global minimum, as far as twenty starts can tell."""
     from lmmformula.engine.constrained import HeldObjective
-    from lmmformula.inference.profile_points import NEWTON
+    from lmmformula.inference.profile.points import NEWTON
 
     fit = lf.lmer("score ~ Machine + (Machine | Worker)", lf.load_dataset("machines"), reml=False)
     name = "cor_Machine[T.C].Machine[T.B]|Worker"

@@ -9,8 +9,8 @@ import pytest
 
 import lmmformula as lf
 from lmmformula.errors import ConvergenceWarning, DataError, InferenceWarning, OptionError
-from lmmformula.inference.deletion_table import deletion_frame
-from lmmformula.inference.submodels import (
+from lmmformula.inference.comparison.deletion_table import deletion_frame
+from lmmformula.inference.comparison.submodels import (
     Submodel,
     SubmodelFit,
     fit_submodel,

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 import lmmformula as lf
-from lmmformula.inference.restricted_lrt import null_distribution
+from lmmformula.inference.comparison.restricted_lrt import null_distribution
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from lmmformula.errors import OptionError
-from lmmformula.inference.wald import (
+from lmmformula.inference.effects.wald import (
     coefficient_frame,
     critical_value,
     f_p_value,

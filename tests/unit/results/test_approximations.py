@@ -10,8 +10,8 @@ import pytest
 
 import lmmformula as lf
 from lmmformula.errors import InferenceWarning, NumericalError, SingularFitWarning
-from lmmformula.inference import kenward_roger
-from lmmformula.inference.df import DF_METHODS, degrees_of_freedom
+from lmmformula.inference.effects import kenward_roger
+from lmmformula.inference.effects.df import DF_METHODS, degrees_of_freedom
 
 FORMULA = "Reaction ~ Days + (Days | Subject)"
 

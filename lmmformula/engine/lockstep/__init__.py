@@ -1,0 +1,1 @@
+"""Many responses of one design fitted together, as one batched Newton method."""

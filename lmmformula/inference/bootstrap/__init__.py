@@ -1,0 +1,1 @@
+"""Parametric, residual and case bootstrap, and tests by simulation."""

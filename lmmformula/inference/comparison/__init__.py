@@ -1,0 +1,1 @@
+"""Comparisons of models: likelihood ratios, boundaries, deletions of terms, exact tests."""

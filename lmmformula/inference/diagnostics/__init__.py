@@ -1,0 +1,1 @@
+"""Fit statistics, predictions with limits, influence, and what an expert would say."""

@@ -1,0 +1,1 @@
+"""Tests and intervals of fixed effects: degrees of freedom, contrasts, F tables per term."""
