@@ -15,7 +15,7 @@ from lmmformula.design.columns import Basis, Categories, Numbers, Value, categor
 from lmmformula.design.contrasts import Coding, coding
 from lmmformula.design.grouping import compressed
 from lmmformula.design.terms import FormulaPart, full_codings
-from lmmformula.errors import DataError, DesignError
+from lmmformula.errors import DataError, DesignError, FormulaError
 
 __all__ = [
     "Aliased",
@@ -194,7 +194,21 @@ def plan(part: FormulaPart, variables: Mapping[str, Variable]) -> Encoding:
             keys.append((term.scale, tuple(piece for _, piece in chosen)))
         label = ":".join(variables[name].label for name in term.factors)
         terms.append((label, tuple(range(start, len(names)))))
+    if len(set(names)) < len(names):
+        _refuse_repeated(names)
     return Encoding(tuple(names), tuple(keys), tuple(terms))
+
+
+def _refuse_repeated(names: list[str]) -> None:
+    """Raise, naming the columns that would have one name (a variable called ``Intercept``)."""
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    shown = ", ".join(f"`{name}`" for name in repeated)
+    raise FormulaError(
+        f"two columns of the model would both be called {shown}.",
+        got=f"columns {', '.join(names)}",
+        suggestion="rename the variable in the data, or leave one of its codings out",
+        column=repeated[0],
+    )
 
 
 def _pieces(name: str, variable: Variable, full: bool) -> list[tuple[str, Piece]]:

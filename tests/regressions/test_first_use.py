@@ -8,7 +8,7 @@ import pytest
 
 import lmmformula as lf
 from lmmformula.cli.sources import read
-from lmmformula.errors import DataError, OptionError
+from lmmformula.errors import DataError, FormulaError, OptionError
 
 FORMULA = "Reaction ~ Days + (1 | Subject)"
 
@@ -124,3 +124,17 @@ def test_a_directory_is_no_file(tmp_path):
     with pytest.raises(OptionError) as caught:
         read(str(tmp_path))
     assert caught.value.got == "a directory"
+
+
+def test_a_variable_called_intercept_is_refused(sleepstudy):
+    data = sleepstudy.rename(columns={"Days": "Intercept"})
+    with pytest.raises(FormulaError) as caught:
+        lf.lmm("Reaction ~ Intercept + (1 | Subject)", data)
+    assert caught.value.column == "Intercept"
+
+
+def test_limits_of_a_handful_of_replicates_are_refused(sleepstudy):
+    few = lf.lmer("Reaction ~ Days + (1 | Subject)", sleepstudy).bootstrap(2, seed=1)
+    with pytest.raises(OptionError) as caught:
+        few.conf_int()
+    assert caught.value.argument == "n"

@@ -19,6 +19,9 @@ from lmmformula.postfit.records import ModelLike
 
 __all__ = ["Bootstrap", "Fitted", "fitter_of"]
 
+FEWEST = 3
+"""Replicates below which no limits are given."""
+
 JACKKNIFE_GROUPS = 200
 
 
@@ -160,6 +163,13 @@ class Bootstrap:
                 got=f"`alpha={alpha!r}`",
                 suggestion="`alpha=0.05` for limits at 95%",
                 argument="alpha",
+            )
+        if len(self._values) < FEWEST:
+            raise OptionError(
+                "there are too few replicates for limits.",
+                got=f"{len(self._values)} replicates",
+                suggestion="`bootstrap(1000, seed=1)`",
+                argument="n",
             )
         limits = [self._limits(i, alpha, method) for i in range(len(self.estimate))]
         lowest, highest = self._range()
