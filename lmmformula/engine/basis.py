@@ -18,7 +18,7 @@ from lmmformula._arrays import FloatArray
 from lmmformula.covariance import STRUCTURES
 from lmmformula.matrices import ModelMatrices
 
-__all__ = ["EXACT_FIT", "WorkingBasis", "centred", "learn_basis"]
+__all__ = ["EXACT_FIT", "WorkingBasis", "centred", "learn_basis", "solved"]
 
 SAMPLE_ROWS = 25_000
 CONDITION_LIMIT = 1e-6
@@ -78,13 +78,20 @@ def centred(basis: WorkingBasis, matrices: ModelMatrices, y: FloatArray) -> Work
     response = y if matrices.offset is None else y - matrices.offset
     working = _weighted(matrices.X, matrices, step) @ basis.fixed
     response = _weighted(response[:, None], matrices, step)[:, 0]
-    gram, target = working.T @ working, working.T @ response
-    coefficients = np.linalg.lstsq(gram, target, rcond=1e-14)[0] if matrices.p else np.zeros(0)
+    coefficients = solved(working.T @ working, working.T @ response)
     size = _root_mean_square(response)
     scale = _root_mean_square(response - working @ coefficients)
     if scale <= EXACT_FIT * size:  # these rows cannot tell; the sums over all rows are checked
         scale = size or 1.0
     return replace(basis, beta=basis.fixed @ coefficients, scale=scale)
+
+
+def solved(gram: FloatArray, target: FloatArray) -> FloatArray:
+    """Coefficients of normal equations; any solution where the columns are dependent."""
+    try:
+        return np.asarray(np.linalg.solve(gram, target))
+    except np.linalg.LinAlgError:
+        return np.asarray(np.linalg.lstsq(gram, target, rcond=1e-14)[0])
 
 
 def _weighted(columns: FloatArray, matrices: ModelMatrices, step: int) -> FloatArray:

@@ -105,7 +105,7 @@ def estimates_at(point: Point) -> Estimates:
     sigma2 = evaluation.pwrss / evaluation.nu * basis.scale**2
     templates = objective.templates(point.phi)
     return Estimates(
-        theta=objective.theta(point.phi),
+        theta=objective.theta(point.phi, templates),
         templates=tuple(templates),
         beta=basis.beta + basis.scale * (basis.fixed @ evaluation.beta),
         vcov_beta=sigma2 * (basis.fixed @ evaluation.Phi @ basis.fixed.T),

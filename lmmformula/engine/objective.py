@@ -183,12 +183,14 @@ class Objective:
             result.append(lower_template(basis @ factor, unit))
         return result
 
-    def theta(self, phi: FloatArray) -> FloatArray:
-        """The user's theta."""
+    def theta(self, phi: FloatArray, templates: list[FloatArray] | None = None) -> FloatArray:
+        """The user's theta (from its templates, where these are at hand)."""
         return np.concatenate(
             [
                 term.structure.theta(template)
-                for term, template in zip(self.system.terms, self.templates(phi), strict=True)
+                for term, template in zip(
+                    self.system.terms, templates or self.templates(phi), strict=True
+                )
             ]
         )
 

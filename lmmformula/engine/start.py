@@ -30,7 +30,7 @@ def moment_start(system: BlockedSystem, reml: bool) -> FloatArray:
     """Optimizer's parameters to start from, working units."""
     moments = system.moments[int(reml)]
     forms = [
-        np.einsum("tab,aj,bj->t", factor.directions, c, c, optimize=True)
+        factor.directions.reshape(len(factor.directions), -1) @ (c @ c.T).ravel()
         for factor, c in zip(system.factors, _residual_sums(system), strict=True)
     ]
     target = np.append(np.concatenate(forms), system.xy[-1, -1])

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from lmmformula._arrays import FloatArray, IntArray
-from lmmformula.engine.basis import EXACT_FIT, WorkingBasis, centred, learn_basis
+from lmmformula.engine.basis import EXACT_FIT, WorkingBasis, centred, learn_basis, solved
 from lmmformula.engine.cross import Cross, NoCross, cross_blocks
 from lmmformula.engine.crossproducts import CrossProducts, accumulate, response_products
 from lmmformula.engine.layout import (
@@ -222,7 +222,7 @@ def _zero(layouts: tuple[FactorLayout, ...], p: int) -> CrossProducts:
 def _check_residual(xy: FloatArray, n_obs: int) -> None:
     """Raise where X reproduces the response exactly."""
     p = len(xy) - 1
-    explained = xy[:p, p] @ np.linalg.lstsq(xy[:p, :p], xy[:p, p], rcond=1e-14)[0] if p else 0.0
+    explained = xy[:p, p] @ solved(xy[:p, :p], xy[:p, p])
     if not xy[p, p] - explained > n_obs * EXACT_FIT**2:
         raise DesignError(
             "the fixed effects reproduce the response exactly, so no residual variance is left to "

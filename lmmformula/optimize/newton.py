@@ -26,6 +26,8 @@ SAME_HESSIAN = 1e-3
 """Distance in relative standard deviations over which the Hessian changes by less than 1e-2."""
 SHARP = 1e-18
 """Promised decrease above which the end point is worth one more step."""
+STATIONARY = 1e-6
+"""Gradient at the start (balanced data) below which the exact Hessian is asked for at once."""
 LARGEST = 1e7
 """Relative standard deviations beyond it mean that the residual variance is going to zero."""
 ESCAPE_TRIALS = 10
@@ -85,7 +87,8 @@ class _NewtonRun:
         self.dear: tuple[FloatArray, FloatArray] | None = None
 
     def run(self, start: FloatArray) -> Solution:
-        point, exact = self._first(start), False
+        point = self._first(start)
+        exact = self.objective.hessian_is_cheap and math.hypot(*point.gradient) < STATIONARY
         while True:
             spectrum = self._spectrum(point, exact=exact)
             tolerance = max(self.settings.tolerance, self.objective.rounding)
