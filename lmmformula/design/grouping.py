@@ -101,8 +101,9 @@ def compressed(codes: NDArray[Any], n_possible: int) -> tuple[CodeArray, IntArra
     if n_possible > 4 * len(codes) + 100_000:
         present, inverse = np.unique(codes, return_inverse=True)
         return inverse.astype(np.int32), present.astype(np.int64)
-    counts = np.bincount(codes, minlength=n_possible)
-    present = np.flatnonzero(counts)
+    occurs = np.zeros(n_possible, dtype=np.bool_)
+    occurs[codes] = True
+    present = np.flatnonzero(occurs)
     if len(present) == n_possible:
         return codes.astype(np.int32), present
     renumber = np.empty(n_possible, dtype=np.int32)

@@ -22,6 +22,9 @@ from lmmformula.design.inputs import Inputs
 
 __all__ = ["Predictor", "Predictors", "learn_predictors"]
 
+PROBE = 64
+"""Rows that usually show at once that a number has more than two values."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Predictor:
@@ -159,17 +162,23 @@ def _read(value: Numbers | Categories, is_coded: bool) -> tuple[Predictor, NDArr
     numbers = value.floats()
     low, high = float(numbers.min()), float(numbers.max())
     mean, extent = float(np.mean(numbers)), high - low
-    if not np.all((numbers == low) | (numbers == high)):
+    if not (_two_valued(numbers[:PROBE], low, high) and _two_valued(numbers, low, high)):
         return Predictor(value.name, False, (), mean, extent), None
     levels = (low,) if extent == 0.0 else (low, high)
     return Predictor(value.name, False, levels, mean, extent), (numbers != low).astype(np.int8)
 
 
+def _two_valued(numbers: FloatArray, low: float, high: float) -> bool:
+    return bool(np.all((numbers == low) | (numbers == high)))
+
+
 def _cells(codes: list[NDArray[Any]], sizes: list[int], n_rows: int) -> tuple[IntArray, FloatArray]:
     """Combinations of codes that occur, the last code varying fastest, and how often."""
+    cells = np.zeros((1, 0), dtype=np.int64)
+    if not codes:
+        return frozen(cells), frozen(np.full(1, float(n_rows)))
     keys: NDArray[Any] = np.zeros(n_rows, dtype=np.int64)
     possible = 1
-    cells = np.zeros((1, 0), dtype=np.int64)
     for code, size in zip(codes, sizes, strict=True):
         keys, present = compressed(keys.astype(np.int64) * size + code, possible * size)
         cells = np.column_stack([cells[present // size], present % size])
