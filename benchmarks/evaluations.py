@@ -92,7 +92,7 @@ def counted() -> Iterator[list[int]]:
 def _fit(case: Case, start: float | None = None) -> tuple[Any, int]:
     """Fit a case; the result and the outside count."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # singular fits are among the cases
         model = lf.lmm(case.formula, case.data, **case.options)
         with counted() as count:
             result = model.fit(reml=case.reml, start=start)

@@ -171,7 +171,7 @@ def _limit_memory(gigabytes: float | None) -> None:
 
 def main() -> None:
     """Serve one request."""
-    warnings.simplefilter("ignore")
+    warnings.simplefilter("ignore")  # every contender's; the answer is checked instead
     line = Line()
     request = line.hear()
     _limit_memory(request.get("memory_limit_gb"))

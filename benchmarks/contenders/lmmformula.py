@@ -72,7 +72,7 @@ def stage_seconds(
         return value
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # stages are timed, their warnings are not the matter
         for i in range(repetitions + 1):
             if i == 1:
                 seconds.clear()

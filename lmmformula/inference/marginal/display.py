@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from lmmformula.inference.marginal.grid import Grid
+from lmmformula.report.printed import Printed
 from lmmformula.report.render import Medium, render
 from lmmformula.report.table import Column, Kind, Table
 
@@ -49,7 +50,7 @@ def factor_columns(grid: Grid, names: Sequence[str]) -> dict[str, Any]:
     return columns
 
 
-class FrameResult(ABC):
+class FrameResult(Printed):
     """A table of estimates that prints itself and gives itself as a frame.
 
     What a DataFrame can be asked for (columns by name, ``loc``, ``set_index``, ...) is answered by
@@ -69,23 +70,7 @@ class FrameResult(ABC):
         """Return the table as a frame of its own."""
         return self.frame.copy()
 
-    def as_text(self) -> str:
-        """Plain text, for a terminal."""
-        return self._written("text")
-
-    def as_html(self) -> str:
-        """Write an HTML table."""
-        return f'<div class="lmmformula">\n{self._written("html")}\n</div>'
-
-    def as_latex(self) -> str:
-        """Write a LaTeX table; it needs the package ``booktabs``."""
-        return self._written("latex")
-
-    def as_markdown(self) -> str:
-        """Write a Markdown table."""
-        return self._written("markdown")
-
-    def _written(self, medium: Medium) -> str:
+    def _write(self, medium: Medium) -> str:
         return render(self._table(), medium)
 
     def _table(self) -> Table:
@@ -124,15 +109,3 @@ class FrameResult(ABC):
         if name.startswith("_") or not hasattr(pd.DataFrame, name):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return getattr(self.to_frame(), name)
-
-    def __str__(self) -> str:
-        return self.as_text()
-
-    def __repr__(self) -> str:
-        return self.as_text()
-
-    def _repr_html_(self) -> str:
-        return self.as_html()
-
-    def _repr_latex_(self) -> str:
-        return self.as_latex()

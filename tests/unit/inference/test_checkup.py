@@ -21,7 +21,7 @@ def grouped(n_groups=30, rows=12, seed=3):
 
 def checked(formula, data, **options):
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # bad fits are made on purpose
         return lf.lmer(formula, data, **options).check()
 
 

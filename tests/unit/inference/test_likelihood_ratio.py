@@ -98,7 +98,7 @@ def test_the_same_number_of_other_rows(sleepstudy):
     data.loc[0, "x"] = np.nan
     data.loc[1, "z"] = np.nan
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # rows are dropped on purpose
         one = lf.lmer("Reaction ~ x + (1 | Subject)", data)
         two = lf.lmer("Reaction ~ z + x + (1 | Subject)", data, subset=data["x"].isna() | True)
         other = lf.lmer("Reaction ~ z + (1 | Subject)", data)
