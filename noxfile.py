@@ -65,7 +65,8 @@ def tests_slow(session: nox.Session) -> None:
 def tests_min(session: nox.Session) -> None:
     """Run the quick suite with the lowest versions that pyproject.toml allows."""
     extras = PROJECT["project"]["optional-dependencies"]
-    optional = [*extras["polars"], *extras["arrow"], *extras["parallel"]]
+    names = ("plot", "polars", "arrow", "parallel", "sklearn", "completion", "tables", "word")
+    optional = [line for name in names for line in extras[name]]
     bounds = [*PROJECT["project"]["dependencies"], *optional]
     lowest = [line.replace(">=", "==") for line in bounds]
     session.install("--upgrade", "pip")
@@ -79,6 +80,16 @@ def docs(session: nox.Session) -> None:
     install(session, "docs", "test")
     session.run("mkdocs", "build", "--strict", "--site-dir", session.create_tmp())
     session.run("pytest", "tests/docs", *session.posargs, env=ONE_THREAD)
+
+
+@nox.session
+def notebooks(session: nox.Session) -> None:
+    """Run the notebooks and compare with their saved outputs; `-- save` keeps the new ones."""
+    install(session, "notebooks", "test")
+    if "save" in session.posargs:
+        session.run("python", "docs/notebooks/execute.py", env=ONE_THREAD)
+    arguments = ["-m", "slow or not slow", "tests/docs/test_notebooks.py"]
+    session.run("pytest", *arguments, env=ONE_THREAD)
 
 
 @nox.session

@@ -30,26 +30,29 @@ RESTARTED = "LMMFORMULA_INFERENCE_SPEED"
 
 
 class Rscript:
-    """Runs one item of inference_speed.R.
+    """Runs one item of a script of R.
 
     Parameters
     ----------
     program : str or None
         The interpreter; None leaves R out.
+    script : str
+        File beside this one.
     """
 
-    def __init__(self, program: str | None) -> None:
+    def __init__(self, program: str | None, script: str = "inference_speed.R") -> None:
         self.program = program
+        self.script = script
         self.versions: dict[str, str] = {}
 
-    def run(self, item: str, repetitions: int) -> dict[str, Any] | None:
-        """Times and answers."""
+    def run(self, item: str, repetitions: int, *more: str) -> dict[str, Any] | None:
+        """Times and answers; ``more`` goes to the script."""
         if self.program is None:
             return None
         with tempfile.TemporaryDirectory() as directory:
             out = Path(directory) / "out.json"
-            script = str(HERE / "inference_speed.R")
-            command = [self.program, "--vanilla", script, item, str(repetitions), str(out)]
+            script = str(HERE / self.script)
+            command = [self.program, "--vanilla", script, item, str(repetitions), str(out), *more]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
             answer: dict[str, Any] = json.loads(out.read_text())
         self.versions |= answer.pop("versions")

@@ -5,13 +5,13 @@ Nothing here knows formulas or data frames, and the engine knows nothing else.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from lmmformula._arrays import CodeArray, FloatArray, IntArray, LabelArray
 
-__all__ = ["ModelMatrices", "RandomBlock"]
+__all__ = ["ModelMatrices", "RandomBlock", "ResidualRows", "VarianceRows"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,6 +35,11 @@ class RandomBlock:
         Name of the covariance structure (a key of ``covariance.STRUCTURES``).
     text : str
         The term as written, ``(Days | Subject)``.
+    positions : ndarray, shape (k, d), or None
+        Coordinates of the effects, for structures over times or places.
+    relationship : ndarray, shape (J, J), or None
+        Lower Cholesky factor of the known relationship K between the levels:
+        Var(b) = sigma^2 K (x) Sigma. None: independent levels.
     """
 
     z: FloatArray
@@ -44,6 +49,8 @@ class RandomBlock:
     group: str
     structure: str
     text: str
+    positions: FloatArray | None = None
+    relationship: FloatArray | None = None
 
     @property
     def n_levels(self) -> int:
@@ -57,6 +64,81 @@ class RandomBlock:
 
     def __repr__(self) -> str:
         return f"RandomBlock({self.text!r}, k={self.n_effects}, J={self.n_levels})"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VarianceRows:
+    """How the residual standard deviation of a row depends on a covariate or a stratum.
+
+    Attributes
+    ----------
+    function : str
+        Name of the variance function (a key of ``residual_covariance.VARIANCES``).
+    covariate : ndarray, shape (n,), or None
+        Values of x where the function has one.
+    codes : ndarray of int32, shape (n,)
+        Stratum of every row (zeros where there is one).
+    levels : tuple of str
+        Labels of the strata; the first is the reference of ``ident``.
+    text : str
+        The function as written, ``power(age)``.
+    """
+
+    function: str
+    covariate: FloatArray | None
+    codes: CodeArray
+    levels: tuple[str, ...]
+    text: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ResidualRows:
+    """Covariance of the residuals as arrays: correlation within groups, and variances.
+
+    Attributes
+    ----------
+    correlation : str or None
+        Name of the correlation structure (a key of ``residual_covariance.CORRELATIONS``); None
+        where residuals are independent.
+    codes : ndarray of int32, shape (n,)
+        Group of every row (zeros without a correlation).
+    levels : ndarray of str
+        Labels of the groups.
+    positions : ndarray, shape (n,)
+        Position of every row in its group: whole numbers from zero, or times for structures in
+        continuous time. No two rows of a group share one.
+    labels : tuple of str
+        Labels of the whole-number positions, in order; empty for times.
+    group : str
+        Name of the grouping variable.
+    text : str
+        The structure as written, ``ar1(visit | Subject)``.
+    variances : tuple of VarianceRows
+        Variance functions; their standard deviations multiply.
+    """
+
+    correlation: str | None
+    codes: CodeArray
+    levels: LabelArray
+    positions: FloatArray
+    labels: tuple[str, ...]
+    group: str
+    text: str
+    variances: tuple[VarianceRows, ...]
+
+    def taken(self, rows: IntArray) -> ResidualRows:
+        """Some of the rows, with all levels."""
+        variances = tuple(
+            replace(
+                part,
+                codes=part.codes[rows],
+                covariate=None if part.covariate is None else part.covariate[rows],
+            )
+            for part in self.variances
+        )
+        return replace(
+            self, codes=self.codes[rows], positions=self.positions[rows], variances=variances
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,6 +162,8 @@ class ModelMatrices:
         Known part of the linear predictor.
     rows : ndarray of int, shape (n,)
         Positions of the rows in the data that were passed in.
+    residual : ResidualRows or None
+        Structure of the residuals; None for independent ones of equal variance (over weights).
     """
 
     y: FloatArray
@@ -89,6 +173,7 @@ class ModelMatrices:
     weights: FloatArray | None
     offset: FloatArray | None
     rows: IntArray
+    residual: ResidualRows | None = None
 
     @property
     def n_obs(self) -> int:

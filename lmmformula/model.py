@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Literal
 
@@ -17,14 +17,16 @@ from lmmformula.design.notify import notify
 from lmmformula.design.sources import closest_name
 from lmmformula.engine import BlockedSystem, assemble, estimate, replace_response
 from lmmformula.errors import DataError, DimensionError, OptionError
-from lmmformula.formula import parse
+from lmmformula.formula import parse, parse_residual
 from lmmformula.optimize import Optimum, OptimumStatus, minimize
 from lmmformula.postfit.fingerprint import Fingerprint
 from lmmformula.postfit.persist import missing_rows, read, without_rows
-from lmmformula.postfit.progress import progress_callback
+from lmmformula.postfit.progress import FitProgress, progress_callback
 from lmmformula.postfit.remarks import convergence_warning
+from lmmformula.postfit.requirements import residual_text
 from lmmformula.postfit.response import new_response
 from lmmformula.postfit.singular import singular_warning
+from lmmformula.postfit.theta import check_ranges
 from lmmformula.results import LinearMixedResults
 
 __all__ = ["LinearMixedModel", "lmer", "lmm", "load"]
@@ -77,6 +79,16 @@ class LinearMixedModel:
         return self.design.spec.formula.text
 
     @property
+    def endog_names(self) -> str:
+        """Left side of the formula, under the name that statsmodels' tables ask for."""
+        return self.design.spec.response_name
+
+    @property
+    def exog_names(self) -> list[str]:
+        """Names of the fixed effects, under the name that statsmodels' tables ask for."""
+        return list(self.design.matrices.fixed_names)
+
+    @property
     def has_rows(self) -> bool:
         """Whether the rows of the data are still held."""
         return self.design.matrices.n_obs > 0
@@ -92,7 +104,7 @@ class LinearMixedModel:
         *,
         start: ArrayLike | None = None,
         optimizer: Any = None,
-        progress: bool | Callable[[Any], None] = False,
+        progress: FitProgress = None,
         keep_data: bool = True,
     ) -> LinearMixedResults:
         """Fit by restricted or full maximum likelihood.
@@ -106,8 +118,9 @@ class LinearMixedModel:
             units of the columns' root mean squares.
         optimizer : str or settings, optional
             Another optimizer than the default, by name or as its settings object.
-        progress : bool or callable, default False
-            Show progress on stderr, or call ``progress(record)`` at each evaluation.
+        progress : bool or callable, optional
+            Show progress on stderr, or call ``progress(record)`` at each evaluation. Default: a
+            bar in a terminal or notebook once two seconds have passed.
         keep_data : bool, default True
             Keep the rows in the result; without them residuals and fitted values are gone.
 
@@ -203,6 +216,7 @@ class LinearMixedModel:
                 got=f"{theta.tolist()}",
                 suggestion="finite values; 0 for a variance of zero",
             )
+        check_ranges(self.system, theta, name)
         return theta
 
     def __getstate__(self) -> dict[str, Any]:
@@ -211,7 +225,9 @@ class LinearMixedModel:
         return dict(self.__dict__)
 
     def __repr__(self) -> str:
-        return f"LinearMixedModel({self.formula!r})"
+        residual = self.design.matrices.residual
+        options = "" if residual is None else f", {residual_text(residual).replace('`', '')}"
+        return f"LinearMixedModel({self.formula!r}{options})"
 
 
 def lmm(
@@ -248,9 +264,18 @@ def lmm(
         What to do with rows in which a variable of the model is missing.
     checks : {"raise", "warn", "ignore"}
         What to do with designs that cannot identify the model.
-    residual, variance, relationship : optional
-        Structured residuals, variance functions and known relationship matrices; not in this
-        release.
+    residual : str, optional
+        Correlation of the residuals within groups, ``"ar1(visit | Subject)"``: ``cs``, ``ar1``,
+        ``arma``, ``toep``, ``us`` over visits, ``car1`` over any times.
+    variance : str or list of str, optional
+        How the residual standard deviation depends on columns: ``"ident(Sex)"``,
+        ``"power(age)"``, ``"exp(age)"``, or a product, ``"ident(Sex) + power(age)"``. With
+        ``residual`` or ``variance`` a formula needs no random-effects term.
+    relationship : mapping of str to matrix, optional
+        Known relationship K between the levels of a grouping factor, Var(b) = sigma^2 K (x) Sigma:
+        ``{"animal": K}`` with a DataFrame that has the levels as rows and columns, a tuple
+        ``(matrix, labels)``, or a dense or sparse matrix in the order of the levels. K may have
+        more members than the data; these can be predicted.
 
     Returns
     -------
@@ -263,9 +288,9 @@ def lmm(
     >>> round(model.fit(reml=False).objective, 6)
     327.32706
     """
-    _refuse(residual=residual, variance=variance, relationship=relationship)
+    structured = parse_residual(residual, variance)
     design = materialize(
-        parse(formula),
+        parse(formula, require_random=structured is None),
         data,
         weights=weights,
         offset=offset,
@@ -273,6 +298,8 @@ def lmm(
         subset=subset,
         missing=missing,
         checks=checks,
+        residual=structured,
+        relationship=relationship,
     )
     return LinearMixedModel(design)
 
@@ -284,7 +311,7 @@ def lmer(
     *,
     start: ArrayLike | None = None,
     optimizer: Any = None,
-    progress: bool | Callable[[Any], None] = False,
+    progress: FitProgress = None,
     keep_data: bool = True,
     **options: Any,
 ) -> LinearMixedResults:
@@ -360,14 +387,3 @@ def load(path: str | os.PathLike[str]) -> LinearMixedResults:
             suggestion="`results.save(path)` writes one",
         )
     return results
-
-
-def _refuse(**later: Any) -> None:
-    for name, value in later.items():
-        if value is not None:
-            raise OptionError(
-                f"`{name}=` comes with a later release.",
-                got=f"`{name}={value!r}`",
-                suggestion=f"leave `{name}` out",
-                argument=name,
-            )

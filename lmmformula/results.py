@@ -19,19 +19,26 @@ from lmmformula.inference.diagnostics.influence import InfluenceAccessors
 from lmmformula.inference.diagnostics.prediction import PredictionAccessors
 from lmmformula.inference.effects.df import DEFAULT_METHOD, check_method
 from lmmformula.inference.effects.fixed import FixedEffectTests
+from lmmformula.inference.equations.accessor import EquationAccessors
 from lmmformula.inference.marginal import MarginalAccessors
 from lmmformula.inference.profile.accessor import ProfileAccessors
+from lmmformula.inference.variance.accessor import CovarianceAccessors
 from lmmformula.optimize import Optimum, OptimumStatus
 from lmmformula.postfit import effects, persist, remarks
 from lmmformula.postfit.augment import augment
 from lmmformula.postfit.broom import glance, tidy
 from lmmformula.postfit.errors_of_rows import hat_values
 from lmmformula.postfit.fingerprint import Fingerprint
+from lmmformula.postfit.hooks import JsonAccessors, ReportAccessors
 from lmmformula.postfit.predict import linear_predictor, residuals
+from lmmformula.postfit.progress import Progress
 from lmmformula.postfit.records import Dropped, ModelLike
+from lmmformula.postfit.relatives import RelativeAccessors
+from lmmformula.postfit.residual_structure import ResidualStructure, residual_structure
 from lmmformula.postfit.simulate import simulate
 from lmmformula.postfit.singular import Singularity, effect_scales, find_singularities
 from lmmformula.report import Summary, TableOptions, VarCorr, summarize
+from lmmformula.report.drawn import Drawn
 
 __all__ = ["LinearMixedResults"]
 
@@ -44,7 +51,13 @@ class LinearMixedResults(
     InfluenceAccessors,
     ProfileAccessors,
     BootstrapAccessors,
+    CovarianceAccessors,
     DeletionTables,
+    RelativeAccessors,
+    EquationAccessors,
+    JsonAccessors,
+    ReportAccessors,
+    Drawn,
 ):
     """A fitted linear mixed model.
 
@@ -144,6 +157,11 @@ class LinearMixedResults(
         e = self.estimates
         return VarCorr.from_estimates(self.design.matrices.random, e.templates, self.sigma)
 
+    @cached_property
+    def residual_structure(self) -> ResidualStructure | None:
+        """Correlation and variance functions of the residuals; None where there are none."""
+        return residual_structure(self.system, self.estimates, self.design.matrices.weights)
+
     @property
     def random_effects(self) -> dict[str, pd.DataFrame]:
         """Conditional modes by grouping factor, level by effect."""
@@ -192,13 +210,30 @@ class LinearMixedResults(
             that over sigma; "standardized": that over the root of one less the leverage;
             "marginal": observed less the fixed part. "working", "deviance" and "studentized"
             (``rstudent``) are R's names for the first, the second and the standardized ones.
+
+            With variance functions the row's standard deviation takes the place of sigma over the
+            root of the weight. "normalized": scaled ones made uncorrelated within the groups of
+            ``residual=`` as well, as in R's nlme; without a structure the same as "scaled".
         """
         self._model.require_rows("`resid`")
         parts = (self.design, self.estimates)
-        values = residuals(*parts, kind, lambda: hat_values(*parts, self.system))
+        structure = self.residual_structure
+        values = residuals(
+            *parts,
+            kind,
+            lambda: hat_values(*parts, self.system, structure, what=f"`residuals({kind!r})`"),
+            structure,
+        )
         return self._rows(values, "resid")
 
-    def simulate(self, n: int, seed: Any, random: Literal["new", "fitted"] = "new") -> pd.DataFrame:
+    def simulate(
+        self,
+        n: int,
+        seed: Any,
+        random: Literal["new", "fitted"] = "new",
+        *,
+        progress: Progress = None,
+    ) -> pd.DataFrame:
         """Draw responses at the estimates.
 
         Parameters
@@ -209,6 +244,8 @@ class LinearMixedResults(
             Source of randomness.
         random : {"new", "fitted"}
             New random effects, or the conditional modes.
+        progress : bool or callable, optional
+            As for ``bootstrap``.
 
         Returns
         -------
@@ -216,7 +253,9 @@ class LinearMixedResults(
             Columns ``sim_1`` to ``sim_n``, one row per row used.
         """
         self._model.require_rows("`simulate`")
-        return simulate(self.design, self.estimates, n, seed, random=random)
+        structure = self.residual_structure
+        parts = (self.design, self.estimates, n, seed)
+        return simulate(*parts, random=random, structure=structure, progress=progress)
 
     # -- other fits ------------------------------------------------------------------------------
 
@@ -302,7 +341,7 @@ class LinearMixedResults(
     def augment(self, data: Any = None) -> pd.DataFrame:
         """Return the used rows (of ``data`` if given) with fitted values and residuals."""
         self._model.require_rows("`augment`")
-        return augment(self.design, self.estimates, self.system, data)
+        return augment(self.design, self.estimates, self.system, data, self.residual_structure)
 
     def without_data(self) -> LinearMixedResults:
         """Return the same result without arrays as long as the data."""

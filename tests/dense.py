@@ -58,6 +58,14 @@ def spread(block: RandomBlock, values: Array | None = None) -> Array:
     return Z.reshape(n, block.n_levels * k)
 
 
+def sources(block: RandomBlock, values: Array | None = None) -> Array:
+    """Write Z (L x I) out: the columns of effects that are independent over levels."""
+    Z = spread(block, values)
+    if block.relationship is None:
+        return Z
+    return Z @ np.kron(block.relationship, np.eye(Z.shape[1] // block.n_levels))
+
+
 def _finish(
     quadratic: float,
     logdet: float,
@@ -83,7 +91,7 @@ def objective_over_rows(matrices: ModelMatrices, theta: Array, reml: bool) -> fl
     H = np.eye(n)
     root = np.sqrt(w)
     for block, template in zip(matrices.random, templates(theta, matrices.random), strict=True):
-        ZL = root[:, None] * (spread(block, block.z @ template))
+        ZL = root[:, None] * sources(block, block.z @ template)
         H += ZL @ ZL.T
     L = np.linalg.cholesky(H)
     y = np.linalg.solve(L, root * matrices.working_response)
@@ -101,7 +109,7 @@ def objective_over_effects(matrices: ModelMatrices, theta: Array, reml: bool) ->
     w = np.ones(n) if matrices.weights is None else matrices.weights
     root = np.sqrt(w)[:, None]
     parts = [
-        spread(block, block.z @ template)
+        sources(block, block.z @ template)
         for block, template in zip(matrices.random, templates(theta, matrices.random), strict=True)
     ]
     ZL = root * np.hstack(parts)
@@ -124,7 +132,7 @@ def generalized_least_squares(matrices: ModelMatrices, theta: Array) -> tuple[Ar
     w = np.ones(n) if matrices.weights is None else matrices.weights
     V = np.diag(1.0 / w)
     for block, template in zip(matrices.random, templates(theta, matrices.random), strict=True):
-        Z = spread(block, block.z @ template)
+        Z = sources(block, block.z @ template)
         V += Z @ Z.T
     VX = np.linalg.solve(V, matrices.X)
     inverse = np.linalg.inv(matrices.X.T @ VX)

@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """The command line: ``lmmformula fit``, ``lmmformula anova``, ``lmmformula datasets``.
 
 Results go to standard output, everything else (errors, warnings, progress) to standard error.

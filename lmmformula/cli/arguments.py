@@ -19,7 +19,9 @@ examples:
   lmmformula fit --help
 
 Results go to standard output, warnings and errors to standard error; the exit status is 2 when the
-input cannot be used. Everything else that the package does is in Python: `import lmmformula`.
+input cannot be used. Completion in bash and zsh: `pip install "lmmformula[completion]"`, then
+`eval "$(register-python-argcomplete lmmformula)"`.
+Everything else that the package does is in Python: `import lmmformula`, `help(lmmformula)`.
 """
 _EXAMPLES = {
     "fit": """\
@@ -29,6 +31,7 @@ examples:
       --contrasts temperature=poly
   lmmformula fit "score ~ Machine + (1 | Worker)" machines --ddf kenward-roger
   lmmformula fit "y ~ x + (x | g)" measurements.csv --ml --weights w --json
+  lmmformula fit "Reaction ~ Days" sleepstudy --residual "ar1(Days | Subject)"
 """,
     "anova": """\
 examples:
@@ -36,6 +39,12 @@ examples:
 
 All models are fitted by maximum likelihood, unless --reml is given, and each is tested against the
 one before it. P-values refer to chi-square; where a variance is tested they are too large.
+""",
+    "datasets": """\
+examples:
+  lmmformula datasets
+  lmmformula datasets --json
+  lmmformula fit "Yield ~ 1 + (1 | Batch)" dyestuff
 """,
 }
 
@@ -61,7 +70,11 @@ def build_parser() -> argparse.ArgumentParser:
         help="tests of fixed effects by: satterthwaite (default), kenward-roger, "
         "kenward-roger-observed or wald",
     )
-    fit.add_argument("--plot", metavar="FILE.png", help="save a figure (not in this release)")
+    fit.add_argument(
+        "--plot",
+        metavar="FILE.png",
+        help="save a picture of residuals and random effects (.png, .pdf, .svg, ...)",
+    )
 
     compare = _command(
         subparsers, "anova", "compare nested models by likelihood-ratio tests", commands.anova
@@ -102,6 +115,16 @@ def _add_data_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", metavar="COLUMN", help="prior weights (variance sigma^2/w)")
     parser.add_argument("--offset", metavar="COLUMN", help="known part of the linear predictor")
     parser.add_argument(
+        "--residual",
+        metavar="STRUCTURE",
+        help='correlation of the residuals within groups, "ar1(visit | Subject)"',
+    )
+    parser.add_argument(
+        "--variance",
+        metavar="FUNCTION",
+        help='residual standard deviation by columns, "ident(Sex)" or "power(age)"',
+    )
+    parser.add_argument(
         "--contrasts",
         metavar="FACTOR=CODING",
         action="append",
@@ -119,5 +142,5 @@ def _add_data_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--progress",
         action=argparse.BooleanOptionalAction,
-        help="show the optimizer's progress (default: on an interactive terminal)",
+        help="show the optimizer's progress (default: in a terminal, after two seconds)",
     )

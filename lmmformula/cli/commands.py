@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 import pandas as pd
 
 from lmmformula.cli.output import as_record, comparison, print_json, records, said
+from lmmformula.cli.pictures import check_picture, save_picture
 from lmmformula.cli.sources import read
 from lmmformula.datasets import list_datasets
 from lmmformula.errors import LMMWarning, OptionError
@@ -21,14 +21,12 @@ __all__ = ["anova", "datasets", "fit"]
 def fit(arguments: argparse.Namespace, spoken: list[LMMWarning]) -> None:
     """Run ``lmmformula fit``."""
     if arguments.plot:
-        raise OptionError(
-            "`--plot` cannot draw: this release has no figures.",
-            got=f"--plot {arguments.plot}",
-            suggestion="leave `--plot` out; plot `fittedvalues` and `resid` with your own tools.",
-        )
+        check_picture(arguments.plot)
     model = _model(arguments.formula, read(arguments.data), arguments)
-    results = model.fit(reml=not arguments.ml, progress=_progress(arguments))
+    results = model.fit(reml=not arguments.ml, progress=arguments.progress)
     summary = results.summary() if arguments.ddf is None else results.summary(ddf=arguments.ddf)
+    if arguments.plot:
+        save_picture(results, arguments.plot)
     if arguments.json:
         print_json(as_record(results, summary.frame, spoken))
     else:
@@ -43,7 +41,7 @@ def anova(arguments: argparse.Namespace, spoken: list[LMMWarning]) -> None:
             got=f"one formula, `{arguments.formulas[0]}`.",
             suggestion='`lmmformula anova "y ~ x + (1 | g)" "y ~ x + (x | g)" DATA`.',
         )
-    data, progress = read(arguments.data), _progress(arguments)
+    data, progress = read(arguments.data), arguments.progress
     fits = [
         _model(formula, data, arguments).fit(reml=arguments.reml, progress=progress)
         for formula in arguments.formulas
@@ -80,6 +78,8 @@ def _model(formula: str, data: pd.DataFrame, arguments: argparse.Namespace) -> L
         offset=arguments.offset,
         contrasts=_contrasts(arguments.contrasts),
         missing=arguments.missing,
+        residual=arguments.residual,
+        variance=arguments.variance,
     )
 
 
@@ -96,10 +96,3 @@ def _contrasts(pairs: list[str]) -> dict[str, str] | None:
             )
         contrasts[factor.strip()] = coding.strip()
     return contrasts or None
-
-
-def _progress(arguments: argparse.Namespace) -> bool:
-    """Decide whether to show progress: as asked, else on an interactive terminal."""
-    if arguments.progress is not None:
-        return bool(arguments.progress)
-    return sys.stderr.isatty()

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from typing import Any, TextIO
 
 from lmmformula.cli.arguments import build_parser
+from lmmformula.cli.colour import painted
+from lmmformula.cli.completion import offer_completions
 from lmmformula.errors import LMMError, LMMWarning
 
 __all__ = ["main"]
@@ -30,13 +32,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         Exit status: 0, or 2 when the input cannot be used.
     """
-    arguments = build_parser().parse_args(argv)
+    parser = build_parser()
+    offer_completions(parser)
+    arguments = parser.parse_args(argv)
     try:
         with spoken_warnings(sys.stderr) as spoken:
             arguments.run(arguments, spoken)
         sys.stdout.flush()
     except LMMError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        label = painted(type(error).__name__, "error", sys.stderr)
+        print(f"{label}: {error}", file=sys.stderr)
         return USAGE_ERROR
     except BrokenPipeError:  # the reader (`head`) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -49,7 +54,7 @@ def spoken_warnings(stream: TextIO) -> Iterator[list[LMMWarning]]:
     spoken: list[LMMWarning] = []
 
     def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
-        print(f"{category.__name__}: {message}", file=stream)
+        print(f"{painted(category.__name__, 'warning', stream)}: {message}", file=stream)
         if isinstance(message, LMMWarning):
             spoken.append(message)
 

@@ -41,8 +41,14 @@ def as_record(
         },
         "fixed_effects": records(coefficients.reset_index(names="term")),
         "variance_components": records(results.varcorr.to_frame()),
+        "residual_structure": _structure(results.residual_structure),
         **said(spoken),
     }
+
+
+def _structure(structure: Any) -> dict[str, Any] | None:
+    """Parameters of structured residuals by name."""
+    return None if structure is None else dict(structure.parameters())
 
 
 def said(spoken: list[LMMWarning]) -> dict[str, Any]:

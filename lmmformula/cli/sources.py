@@ -11,25 +11,19 @@ from lmmformula.datasets import load_dataset
 from lmmformula.datasets.csv import read_csv
 from lmmformula.errors import DataError, OptionError
 
-__all__ = ["read"]
+__all__ = ["READERS", "read"]
 
 
 def read(source: str) -> pd.DataFrame:
     """Read a bundled data set or a file."""
     path = Path(source)
     suffix = "".join(path.suffixes[-2:]) if path.suffix == ".gz" else path.suffix
-    readers: dict[str, Any] = {
-        ".csv": read_csv,
-        ".csv.gz": read_csv,
-        ".parquet": _read_arrow,
-        ".feather": _read_arrow,
-    }
-    if suffix not in readers:
+    if suffix not in READERS:
         if path.exists():
             raise OptionError(
                 f"`{source}` is of a kind that cannot be read.",
                 got=f"a file ending in `{suffix}`" if path.is_file() else "a directory",
-                suggestion=f"convert it to one of {', '.join(readers)}.",
+                suggestion=f"convert it to one of {', '.join(READERS)}.",
             )
         return load_dataset(source)
     if not path.is_file():
@@ -39,7 +33,7 @@ def read(source: str) -> pd.DataFrame:
             suggestion="check the path, or name a bundled data set (`lmmformula datasets`).",
         )
     try:
-        frame: pd.DataFrame = readers[suffix](path)
+        frame: pd.DataFrame = READERS[suffix](path)
     except (ValueError, OSError) as error:
         raise DataError(
             f"`{source}` cannot be read.",
@@ -73,3 +67,12 @@ def _read_arrow(path: Path) -> pd.DataFrame:
             got=str(error),
             suggestion="`pip install 'lmmformula[arrow]'`, or convert the file to CSV.",
         ) from error
+
+
+READERS: dict[str, Any] = {
+    ".csv": read_csv,
+    ".csv.gz": read_csv,
+    ".parquet": _read_arrow,
+    ".feather": _read_arrow,
+}
+"""What reads a file, by its ending."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmmformula._arrays import FloatArray
+from lmmformula.covariance import STRUCTURES
 from lmmformula.design.notify import notify
 from lmmformula.design.rows import positions
 from lmmformula.errors import DataError, DesignError, DesignWarning
@@ -17,6 +18,8 @@ from lmmformula.matrices import RandomBlock
 __all__ = ["Policy", "check_design", "check_finite", "check_scale", "check_weights", "object_to"]
 
 Policy: TypeAlias = Literal["raise", "warn", "ignore"]
+DYING_AWAY = frozenset({"ar1", "ou", "exp"})
+"""Families in which correlations fall with the distance of two effects."""
 LARGEST = 1e100
 SMALLEST = 1e-100
 """Squares of numbers between these, and weighted ones too, neither overflow nor vanish."""
@@ -171,6 +174,8 @@ def _check_block(block: RandomBlock, n: int, rows: str, policy: Policy) -> None:
             suggestion="remove the term; group by a factor with several levels",
             **facts,
         )
+    elif block.relationship is not None:
+        return  # levels tell of one another, so there may be one for each row
     elif block.n_levels >= n:
         object_to(
             policy,
@@ -180,7 +185,7 @@ def _check_block(block: RandomBlock, n: int, rows: str, policy: Policy) -> None:
             suggestion="remove the term; group by a factor whose levels repeat",
             **facts,
         )
-    elif block.n_levels * block.n_effects >= n:
+    elif block.n_levels * block.n_effects >= n and not _dies_away(block):
         n_effects = block.n_levels * block.n_effects
         object_to(
             policy,
@@ -188,10 +193,30 @@ def _check_block(block: RandomBlock, n: int, rows: str, policy: Policy) -> None:
             "so they cannot be told from the residual.",
             got=f"{n_effects} effects ({block.n_effects} for each of {block.n_levels} levels), "
             f"{rows}",
-            suggestion=f"`(1 | {block.group})`, which has {block.n_levels}",
+            suggestion=f"{_as_residual(block)}`(1 | {block.group})`, which has {block.n_levels}",
             n_effects=n_effects,
             **facts,
         )
+
+
+def _dies_away(block: RandomBlock) -> bool:
+    """Whether correlations fall with the distance, which tells the effects from the residual."""
+    return STRUCTURES[block.structure].family in DYING_AWAY and block.n_effects > 2
+
+
+def _as_residual(block: RandomBlock) -> str:
+    """What to write where the residual itself may have the structure that the term asks for."""
+    word, _, inside = block.text.partition("(")
+    if not word:
+        return ""
+    effects = inside.rpartition("|")[0].strip().removeprefix("0 + ").removesuffix(" + 0")
+    if STRUCTURES[block.structure].family == "diag":
+        return f'`variance="ident({effects})"` for the residuals themselves; or '
+    if block.positions is not None:
+        word = "car1"
+    if block.positions is not None and block.positions.shape[1] > 1:
+        return ""
+    return f'`residual="{word}({effects} | {block.group})"` for the residuals themselves; or '
 
 
 def columns_at_fault(values: Mapping[str, FloatArray], rows: NDArray[Any] | None) -> None:

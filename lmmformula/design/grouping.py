@@ -189,7 +189,11 @@ def _integer_codes(values: NDArray[Any]) -> tuple[CodeArray, list[int]]:
 
 
 def recoded(
-    coding: GroupCoding, values: Mapping[str, Value], complete: BoolArray, term: str
+    coding: GroupCoding,
+    values: Mapping[str, Value],
+    complete: BoolArray,
+    term: str,
+    further: Mapping[str, int] | None = None,
 ) -> tuple[CodeArray, list[str]]:
     """Return codes of new rows and the labels that the fitted data did not have.
 
@@ -203,6 +207,8 @@ def recoded(
         Rows in which no component is missing.
     term : str
         The term as written, for messages.
+    further : mapping of str to int, optional
+        Codes of levels that the fitted data did not have and that are known all the same.
 
     Returns
     -------
@@ -230,6 +236,9 @@ def recoded(
     codes[rows] = key
     lost = np.flatnonzero(key < 0)
     texts = [":".join(part[i] for part in parts) for i in lost]
+    if further:
+        codes[rows[lost]] = [further.get(text, -1) for text in texts]
+        texts = [text for text in texts if text not in further]
     return codes, list(dict.fromkeys(texts))
 
 

@@ -14,10 +14,11 @@ from lmmformula.design.columns import Categories, Numbers, Value
 from lmmformula.design.evaluate import Evaluator, as_factor
 from lmmformula.design.notify import notify
 from lmmformula.design.read_pandas import read_pandas
+from lmmformula.design.residual import evaluate_residual
 from lmmformula.design.sources import closest_name, listed
 from lmmformula.design.terms import FormulaPart, part_of
 from lmmformula.errors import DataError, DataWarning, FormulaError, OptionError
-from lmmformula.formula import Atom, MixedFormula, RandomTerm, parse
+from lmmformula.formula import Atom, MixedFormula, RandomTerm, ResidualFormula, parse
 
 __all__ = [
     "Inputs",
@@ -48,6 +49,8 @@ class Inputs:
         Components of grouping factors.
     offsets : dict of str to ndarray, shape (n,)
         Offsets by expression (``offset=`` for the argument).
+    residual : dict of str to Value
+        Expressions of structured residuals.
     weights : ndarray, shape (n,), or None
         Prior weights.
     subset : ndarray of bool, shape (n,), or None
@@ -64,6 +67,7 @@ class Inputs:
     values: dict[str, Value]
     groups: dict[str, Value]
     offsets: dict[str, FloatArray]
+    residual: dict[str, Value]
     weights: FloatArray | None
     subset: BoolArray | None
     weights_name: str | None
@@ -90,13 +94,20 @@ class Inputs:
         out = {self.response.name: self.response.missing_rows()}
         out |= {name: value.missing_rows() for name, value in self.values.items()}
         out |= {name: value.missing_rows() for name, value in self.groups.items()}
+        out |= {name: value.missing_rows() for name, value in self.residual.items()}
         for name, values in self.offsets.items():
             out[name] = Numbers(name, values).missing_rows()
         return out
 
 
 def gather(
-    formula: MixedFormula, evaluator: Evaluator, *, weights: Any, offset: Any, subset: Any
+    formula: MixedFormula,
+    evaluator: Evaluator,
+    *,
+    weights: Any,
+    offset: Any,
+    subset: Any,
+    residual: ResidualFormula | None = None,
 ) -> Inputs:
     """Evaluate all parts of a formula and the arguments beside it."""
     response = _response(formula, evaluator)
@@ -123,6 +134,7 @@ def gather(
         values=values,
         groups=groups,
         offsets=offsets,
+        residual=evaluate_residual(residual, evaluator),
         weights=None if weights is None else _argument(weights, "weights", evaluator),
         subset=None if subset is None else _subset(subset, evaluator),
         weights_name=weights if isinstance(weights, str) else None,

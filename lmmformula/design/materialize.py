@@ -24,11 +24,13 @@ from lmmformula.design.fixed import FixedPart, fixed_part
 from lmmformula.design.inputs import Inputs, gather
 from lmmformula.design.predictors import learn_predictors
 from lmmformula.design.random import random_part
+from lmmformula.design.residual import ResidualSpec, residual_rows
+from lmmformula.design.residual_checks import check_residual
 from lmmformula.design.rows import Missing, RowChoice, choose_rows
 from lmmformula.design.sources import Source, listed, open_source
 from lmmformula.design.spec import Design, DesignSpec, FixedTerm, RandomSpec
 from lmmformula.errors import DataError, OptionError
-from lmmformula.formula import MixedFormula, expand_wildcard
+from lmmformula.formula import MixedFormula, ResidualFormula, expand_wildcard
 from lmmformula.matrices import ModelMatrices
 
 __all__ = ["materialize"]
@@ -44,6 +46,8 @@ def materialize(
     subset: Any = None,
     missing: Missing = "drop",
     checks: Policy = "raise",
+    residual: ResidualFormula | None = None,
+    relationship: Any = None,
 ) -> Design:
     """Build the matrices of a mixed model.
 
@@ -64,6 +68,10 @@ def materialize(
         What to do with rows in which a variable of the model is missing.
     checks : {"raise", "warn", "ignore"}
         What to do with designs that lme4 refuses.
+    residual : ResidualFormula, optional
+        Structure of the residuals.
+    relationship : mapping of str to object, optional
+        Known relationship between the levels of a grouping factor, by its label.
 
     Returns
     -------
@@ -86,9 +94,12 @@ def materialize(
     source = _opened(data)
     if formula.wildcard:
         beside = {name for name in (weights, offset) if isinstance(name, str)}
-        formula = expand_wildcard(formula, [name for name in source.names if name not in beside])
+        others = [name for name in source.names if name not in beside]
+        formula = expand_wildcard(formula, others, _residual_groups(residual))
     evaluator = Evaluator(source, {})
-    inputs = gather(formula, evaluator, weights=weights, offset=offset, subset=subset)
+    inputs = gather(
+        formula, evaluator, weights=weights, offset=offset, subset=subset, residual=residual
+    )
     _check_contrasts(coded, inputs)
     rows = choose_rows(
         inputs.missing(),
@@ -101,7 +112,7 @@ def materialize(
         name: prepare(value.take(rows.used), coded, inputs.label(name))
         for name, value in inputs.values.items()
     }
-    return _build(formula, evaluator, inputs, rows, variables, checks)
+    return _build(formula, evaluator, inputs, rows, variables, checks, residual, relationship)
 
 
 def _build(
@@ -111,14 +122,20 @@ def _build(
     rows: RowChoice,
     variables: dict[str, Variable],
     checks: Policy,
+    residual: ResidualFormula | None,
+    relationship: Any,
 ) -> Design:
     y = _response(inputs.response, rows.used)
     prior = None if inputs.weights is None else _taken(inputs.weights, rows.used)
     if prior is not None:
         check_weights(prior, rows.used)
     fixed = fixed_part(inputs.fixed, variables, len(y), rows.used)
-    blocks, random = random_part(formula.random, inputs, variables, fixed, rows.used)
+    blocks, random = random_part(formula.random, inputs, variables, fixed, rows.used, relationship)
     check_design(y, fixed.X.shape[1], blocks, inputs.response.name, checks, len(rows.dropped))
+    structured, spec = None, None
+    if residual is not None:
+        structured, spec = residual_rows(residual, inputs.residual, rows.used, len(y))
+        check_residual(structured, residual, blocks, rows.used, checks)
     matrices = ModelMatrices(
         y=frozen(y),
         X=fixed.X,
@@ -127,8 +144,9 @@ def _build(
         weights=None if prior is None else frozen(prior),
         offset=_total_offset(inputs, rows.used),
         rows=_positions(rows.used, len(y)),
+        residual=structured,
     )
-    return Design(matrices, _spec(formula, evaluator, inputs, rows, variables, fixed, random))
+    return Design(matrices, _spec(formula, evaluator, inputs, rows, variables, fixed, random, spec))
 
 
 def _spec(
@@ -139,6 +157,7 @@ def _spec(
     variables: Mapping[str, Variable],
     fixed: FixedPart,
     random: tuple[RandomSpec, ...],
+    residual: ResidualSpec | None,
 ) -> DesignSpec:
     source = evaluator.source
     atom = formula.response_atom
@@ -161,7 +180,15 @@ def _spec(
         state=evaluator.state,
         predictors=learn_predictors(inputs, evaluator, rows.used, len(fixed.X)),
         aliased=fixed.aliased,
+        residual=residual,
     )
+
+
+def _residual_groups(residual: ResidualFormula | None) -> tuple[str, ...]:
+    """Columns that group the residuals."""
+    if residual is None or residual.correlation is None:
+        return ()
+    return tuple(name for atom in residual.correlation.group_atoms for name in atom.variables)
 
 
 def _opened(data: Any) -> Source:

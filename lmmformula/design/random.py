@@ -10,12 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmmformula._arrays import FloatArray, frozen
+from lmmformula.covariance import STRUCTURES
 from lmmformula.design.encode import ColumnKey, Encoding, Variable, fill, plan
 from lmmformula.design.fixed import FixedPart, check_columns
 from lmmformula.design.grouping import Grouping, grouping
 from lmmformula.design.inputs import Inputs
 from lmmformula.design.notify import notify
+from lmmformula.design.places import Places, learn_places
+from lmmformula.design.relationship import Relationships
+from lmmformula.design.sequences import check_structure
 from lmmformula.design.spec import RandomSpec
+from lmmformula.design.terms import FormulaPart
 from lmmformula.errors import DesignError, FormulaWarning
 from lmmformula.formula.terms import RandomTerm
 from lmmformula.matrices import RandomBlock
@@ -29,6 +34,7 @@ def random_part(
     variables: Mapping[str, Variable],
     fixed: FixedPart,
     used: NDArray[Any] | None,
+    relationship: Any = None,
 ) -> tuple[tuple[RandomBlock, ...], tuple[RandomSpec, ...]]:
     """Build the blocks in lme4's order, and what replays them.
 
@@ -44,34 +50,58 @@ def random_part(
         X, whose memory serves effects that are columns of it.
     used : ndarray of int or None
         Positions of the rows used; None for all.
+    relationship : mapping of str to object, optional
+        Known relationships between levels, by grouping factor.
     """
+    related = Relationships(relationship, list(dict.fromkeys(term.group for term in terms)))
     columns: dict[tuple[ColumnKey, ...], FloatArray] = {fixed.encoding.keys: fixed.X}
     groupings: dict[tuple[str, ...], Grouping] = {}
     blocks: list[RandomBlock] = []
     specs: list[RandomSpec] = []
     for term, part in zip(terms, inputs.random, strict=True):
-        encoding = plan(part, variables)
-        _check_effects(term, encoding, variables)
+        encoding, z, places = _effects(term, part, inputs, variables, fixed, used, columns)
         if term.grouping not in groupings:
             values = [inputs.groups[name].take(used) for name in term.grouping]
             groupings[term.grouping] = grouping(term.grouping, values, term.text)
-        if encoding.keys not in columns:
-            columns[encoding.keys] = _columns(encoding, variables, fixed, used)
         shared = groupings[term.grouping]
+        between = related.of(term.group, shared.coding.levels)
         blocks.append(
             RandomBlock(
-                z=columns[encoding.keys],
+                z=z,
                 codes=shared.codes,
                 levels=shared.coding.levels,
                 effect_names=encoding.names,
                 group=term.group,
                 structure=term.structure,
                 text=term.text,
+                positions=None if places is None else places.values,
+                relationship=None if between is None else between.factor,
             )
         )
-        specs.append(RandomSpec(term, part, encoding, shared.coding))
+        specs.append(RandomSpec(term, part, encoding, shared.coding, places, between))
     order = _lme4_order([block.n_levels for block in blocks])
     return tuple(blocks[i] for i in order), tuple(specs[i] for i in order)
+
+
+def _effects(
+    term: RandomTerm,
+    part: FormulaPart,
+    inputs: Inputs,
+    variables: Mapping[str, Variable],
+    fixed: FixedPart,
+    used: NDArray[Any] | None,
+    columns: dict[tuple[ColumnKey, ...], FloatArray],
+) -> tuple[Encoding, FloatArray, Places | None]:
+    """Return a term's effects: columns of the formula, or one for each distinct position."""
+    if STRUCTURES[term.structure].over == "positions":
+        places, z = learn_places(term, part, variables, used)
+        return Encoding(places.names, (), ()), z, places
+    encoding = plan(part, variables)
+    _check_effects(term, encoding, variables)
+    check_structure(term, part, encoding, inputs.values, variables)
+    if encoding.keys not in columns:
+        columns[encoding.keys] = _columns(encoding, variables, fixed, used)
+    return encoding, columns[encoding.keys], None
 
 
 def _lme4_order(n_levels: list[int]) -> list[int]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lmmformula._arrays import BoolArray, CodeArray, FloatArray
+from lmmformula._arrays import BoolArray, CodeArray, FloatArray, LabelArray
 from lmmformula.design.columns import Categories, Numbers, Value
 from lmmformula.design.encode import FactorLevels, Variable, fill, numeric_variable
 from lmmformula.design.evaluate import Evaluator
@@ -21,6 +21,7 @@ from lmmformula.design.inputs import (
     named_value,
     numeric,
 )
+from lmmformula.design.places import coordinates
 from lmmformula.design.sources import listed, open_source
 from lmmformula.errors import DataError, OptionError
 from lmmformula.matrices import RandomBlock
@@ -28,7 +29,7 @@ from lmmformula.matrices import RandomBlock
 if TYPE_CHECKING:
     from lmmformula.design.spec import DesignSpec, RandomSpec
 
-__all__ = ["replay_rows"]
+__all__ = ["replay_effects", "replay_rows"]
 
 
 def replay_rows(spec: DesignSpec, newdata: Any, random: Collection[str] | None) -> dict[str, Any]:
@@ -62,7 +63,7 @@ def replay_rows(spec: DesignSpec, newdata: Any, random: Collection[str] | None) 
     X = fill(spec.encoding.keys, variables, n_complete)
     excess = _spread(_excess(spec, variables, X), rows, source.n_rows)
     X = _spread(X, rows, source.n_rows)
-    blocks, unseen = _blocks(wanted, variables, groups, complete, rows)
+    blocks, places, unseen = _blocks(wanted, variables, groups, complete, rows)
     if offset is not None:
         offset = np.where(complete, offset, np.nan)
     return {
@@ -70,11 +71,29 @@ def replay_rows(spec: DesignSpec, newdata: Any, random: Collection[str] | None) 
         "complete": complete,
         "X": X,
         "random": blocks,
+        "places": places,
         "unseen": unseen,
         "offset": offset,
         "weights": _weights(spec, evaluator),
         "excess": excess,
     }
+
+
+def replay_effects(
+    spec: DesignSpec, newdata: Any, position: int
+) -> tuple[FloatArray, FloatArray | None]:
+    """Return the columns of one random-effects term in new rows, (n, k), and coordinates."""
+    item = spec.random[position]
+    source = open_source(newdata)
+    evaluator = Evaluator(source, deepcopy(dict(spec.state)), fitted=True)
+    values: dict[str, Value] = {}
+    evaluate_part(item.part, item.term.text, evaluator, values)
+    complete = _complete(source.n_rows, tuple(values.values()), None)
+    rows = None if complete.all() else np.flatnonzero(complete)
+    variables = {
+        name: _as_fitted(value.take(rows), spec.variables[name]) for name, value in values.items()
+    }
+    return _columns(item, variables, rows, source.n_rows)
 
 
 def _wanted(spec: DesignSpec, random: Collection[str] | None) -> tuple[RandomSpec, ...]:
@@ -175,34 +194,64 @@ def _spread(values: FloatArray, rows: NDArray[Any] | None, n_rows: int) -> Float
     return out
 
 
+def _columns(
+    item: RandomSpec,
+    variables: Mapping[str, Variable],
+    rows: NDArray[Any] | None,
+    n_rows: int,
+) -> tuple[FloatArray, FloatArray | None]:
+    """Columns of a term in all rows and, where they belong to positions, the rows' coordinates."""
+    if item.places is None:
+        n_complete = n_rows if rows is None else len(rows)
+        return _spread(fill(item.encoding.keys, variables, n_complete), rows, n_rows), None
+    found = coordinates(item.term, item.part, variables)
+    z = _spread(item.places.indicator(found), rows, n_rows)
+    return z, _spread(found, rows, n_rows)
+
+
 def _blocks(
     wanted: tuple[RandomSpec, ...],
     variables: Mapping[str, Variable],
     groups: Mapping[str, Value],
     complete: BoolArray,
     rows: NDArray[Any] | None,
-) -> tuple[tuple[RandomBlock, ...], dict[str, list[str]]]:
-    n_rows = len(complete)
-    n_complete = n_rows if rows is None else len(rows)
-    coded: dict[str, CodeArray] = {}
+) -> tuple[tuple[RandomBlock, ...], tuple[FloatArray | None, ...], dict[str, list[str]]]:
+    coded: dict[str, tuple[CodeArray, LabelArray, FloatArray | None]] = {}
     unseen: dict[str, list[str]] = {}
-    blocks = []
+    blocks: list[RandomBlock] = []
+    places: list[FloatArray | None] = []
     for item in wanted:
         group = item.term.group
         if group not in coded:
-            coded[group], new = recoded(item.grouping, groups, complete, item.term.text)
+            coded[group], new = _codes(item, groups, complete)
             if new:
                 unseen[group] = new
-        z = _spread(fill(item.encoding.keys, variables, n_complete), rows, n_rows)
+        z, found = _columns(item, variables, rows, len(complete))
+        places.append(found)
+        codes, levels, relationship = coded[group]
         blocks.append(
             RandomBlock(
                 z=z,
-                codes=coded[group],
-                levels=item.grouping.levels,
+                codes=codes,
+                levels=levels,
                 effect_names=item.encoding.names,
                 group=group,
                 structure=item.term.structure,
                 text=item.term.text,
+                positions=None if item.places is None else item.places.values,
+                relationship=relationship,
             )
         )
-    return tuple(blocks), unseen
+    return tuple(blocks), tuple(places), unseen
+
+
+def _codes(
+    item: RandomSpec, groups: Mapping[str, Value], complete: BoolArray
+) -> tuple[tuple[CodeArray, LabelArray, FloatArray | None], list[str]]:
+    """Codes, levels and the factor of their relationship; and labels that nothing is known of."""
+    fitted, related = item.grouping, item.related
+    further = None if related is None else related.code_of
+    codes, new = recoded(fitted, groups, complete, item.term.text, further)
+    if related is None:
+        return (codes, fitted.levels, None), new
+    return related.with_members(codes, fitted.levels), new

@@ -11,11 +11,14 @@ import pandas as pd
 from lmmformula._arrays import BoolArray, FloatArray, IntArray
 from lmmformula.design.encode import Aliased, Encoding, FactorLevels
 from lmmformula.design.grouping import GroupCoding
+from lmmformula.design.places import Places
 from lmmformula.design.predictors import Predictors
-from lmmformula.design.replay import replay_rows
+from lmmformula.design.relationship import RelatedLevels
+from lmmformula.design.replay import replay_effects, replay_rows
+from lmmformula.design.residual import ResidualSpec, replay_residual
 from lmmformula.design.terms import FormulaPart
 from lmmformula.formula.terms import MixedFormula, RandomTerm
-from lmmformula.matrices import ModelMatrices, RandomBlock
+from lmmformula.matrices import ModelMatrices, RandomBlock, ResidualRows
 
 __all__ = ["Design", "DesignSpec", "FixedTerm", "NewRows", "RandomSpec"]
 
@@ -53,12 +56,19 @@ class RandomSpec:
         Its columns.
     grouping : GroupCoding
         Its grouping factor; one object for all terms with the same factor.
+    places : Places or None
+        Positions of its effects, for structures over times or places (``encoding`` then has
+        names only).
+    related : RelatedLevels or None
+        Known relationship between the levels; None where they are independent.
     """
 
     term: RandomTerm
     part: FormulaPart
     encoding: Encoding
     grouping: GroupCoding
+    places: Places | None = None
+    related: RelatedLevels | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,7 +84,11 @@ class NewRows:
     X : ndarray, shape (n, p)
         Fixed-effects columns that the model kept.
     random : tuple of RandomBlock
-        Terms asked for, in the order of the fitted model; codes are -1 for unknown levels.
+        Terms asked for, in the order of the fitted model; codes are -1 for unknown levels. Members
+        of a relationship that had no data follow the fitted levels. Where
+        effects belong to positions, a row at a position that was not fitted has zeros in ``z``.
+    places : tuple of (ndarray, shape (n, d), or None)
+        For each of these terms, the coordinates of the rows where effects belong to positions.
     unseen : dict of str to list of str
         Unknown levels by grouping factor, in order of appearance; factors without any are absent.
     offset : ndarray, shape (n,), or None
@@ -90,6 +104,7 @@ class NewRows:
     complete: BoolArray
     X: FloatArray
     random: tuple[RandomBlock, ...]
+    places: tuple[FloatArray | None, ...]
     unseen: dict[str, list[str]]
     offset: FloatArray | None
     weights: FloatArray | None
@@ -139,6 +154,8 @@ class DesignSpec:
         Levels, means and combinations of the columns behind the fixed effects.
     aliased : Aliased or None
         What ``dropped_columns`` are made of.
+    residual : ResidualSpec or None
+        Structure of the residuals; None for independent ones of equal variance.
     """
 
     formula: MixedFormula
@@ -159,6 +176,7 @@ class DesignSpec:
     state: Mapping[str, Any]
     predictors: Predictors = field(default_factory=Predictors)
     aliased: Aliased | None = None
+    residual: ResidualSpec | None = None
 
     def replay(self, newdata: Any, *, random: Collection[str] | None = None) -> NewRows:
         """Encode new data as the fitted data were.
@@ -176,6 +194,51 @@ class DesignSpec:
             A needed column is missing, or a fixed factor has a new category.
         """
         return NewRows(**replay_rows(self, newdata, random))
+
+    def replay_effects(self, newdata: Any, position: int) -> tuple[FloatArray, FloatArray | None]:
+        """Encode the effects of one random-effects term, whatever the levels.
+
+        Parameters
+        ----------
+        newdata : frame or mapping
+            Needs the columns of the term's effects only.
+        position : int
+            Place of the term in ``random``.
+
+        Returns
+        -------
+        z : ndarray, shape (n, k)
+            NaN in rows in which something is missing; zeros at a position that was not fitted.
+        places : ndarray, shape (n, d), or None
+            Coordinates of the rows, where effects belong to positions.
+        """
+        return replay_effects(self, newdata, position)
+
+    def replay_residual(self, newdata: Any) -> ResidualRows | None:
+        """Encode what the residual variance of new rows depends on.
+
+        Parameters
+        ----------
+        newdata : frame or mapping
+            Needs the columns of variance functions, and of the times where these have variances
+            of their own.
+
+        Returns
+        -------
+        ResidualRows or None
+            ``codes`` are -1, since a new observation is independent of the fitted ones here;
+            ``positions`` are NaN where all variances are equal. In rows in which something is
+            missing, covariates and positions are NaN and strata -1. None for independent
+            residuals of equal variance.
+
+        Raises
+        ------
+        DataError
+            A column is missing, or a level has no variance of its own.
+        """
+        return (
+            None if self.residual is None else replay_residual(self.residual, self.state, newdata)
+        )
 
     def __repr__(self) -> str:
         return (

@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lmmformula._arrays import FloatArray
-from lmmformula.covariance import STRUCTURES
-from lmmformula.matrices import ModelMatrices
+from lmmformula.covariance import make_structure
+from lmmformula.matrices import ModelMatrices, RandomBlock
 
 __all__ = ["EXACT_FIT", "WorkingBasis", "centred", "learn_basis", "solved"]
 
@@ -63,9 +63,12 @@ def learn_basis(matrices: ModelMatrices) -> WorkingBasis:
         fixed = _inverse_factor(_weighted(matrices.X, matrices, step), orthonormal=False)
     assert fixed is not None
     random = tuple(
-        fixed
-        if block.z is matrices.X and STRUCTURES[block.structure].invariance == "linear"
-        else _term_basis(_weighted(block.z, matrices, step), STRUCTURES[block.structure].invariance)
+        (
+            fixed
+            if block.z is matrices.X and _invariance(block) == "linear"
+            else _term_basis(_weighted(block.z, matrices, step), _invariance(block))
+        )
+        / _relationship_scale(block)
         for block in matrices.random
     )
     blank = WorkingBasis(fixed, np.zeros(matrices.p), 1.0, random)
@@ -94,12 +97,24 @@ def solved(gram: FloatArray, target: FloatArray) -> FloatArray:
         return np.asarray(np.linalg.lstsq(gram, target, rcond=1e-14)[0])
 
 
+def _relationship_scale(block: RandomBlock) -> float:
+    """Root of the mean diagonal of the levels' relationship; one for independent levels."""
+    if block.relationship is None:
+        return 1.0
+    return float(np.sqrt(np.sum(block.relationship**2) / block.n_levels)) or 1.0
+
+
 def _weighted(columns: FloatArray, matrices: ModelMatrices, step: int) -> FloatArray:
     """Every ``step``-th row, times the square root of its weight."""
     sample = columns[::step]
     if matrices.weights is None:
         return sample
     return np.asarray(sample * np.sqrt(matrices.weights[::step])[:, None])
+
+
+def _invariance(block: RandomBlock) -> str:
+    """Changes of basis that the term's structure permits."""
+    return make_structure(block.structure, 1).invariance
 
 
 def _term_basis(z: FloatArray, invariance: str) -> FloatArray:

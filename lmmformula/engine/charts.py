@@ -54,17 +54,27 @@ class Chart(ABC):
     def jacobian(self, own: FloatArray, eta: float, c: float) -> FloatArray:
         """Derivative of Sigma's upper triangle in (own, eta, c), (k(k+1)/2, n_own + 2)."""
 
+    def directions(self, own: FloatArray, eta: float, c: float) -> FloatArray:
+        """Matrices along which Sigma is differentiated, (t, k, k): its entries."""
+        return self.structure.entry_directions()
+
+    def speeds(self, own: FloatArray, eta: float, c: float) -> FloatArray:
+        """How (own, eta, c) move Sigma along them, (t, n_own + 2)."""
+        return self.jacobian(own, eta, c)
+
     @abstractmethod
     def curvature(self, own: FloatArray, eta: float, c: float, D: FloatArray) -> FloatArray:
         """Sum over entries of D times the second derivative of Sigma, (n_own + 2, n_own + 2)."""
 
     @abstractmethod
-    def effective(self, own: FloatArray) -> FloatArray:
+    def effective(self, own: FloatArray, eta: float, c: float) -> FloatArray:
         """Orthonormal directions in which Sigma changes, (n_own, any)."""
 
     @abstractmethod
-    def snap(self, own: FloatArray, D: FloatArray, tolerance: float) -> FloatArray:
-        """Set tiny free deviations to zero unless the gradient D wants them."""
+    def snap(
+        self, own: FloatArray, place: tuple[float, float], D: FloatArray, tolerance: float
+    ) -> FloatArray:
+        """Set tiny free deviations to zero unless the gradient D wants them; place is (eta, c)."""
 
     @abstractmethod
     def start(self, Lambda: FloatArray) -> FloatArray:
@@ -89,17 +99,28 @@ class FreeChart(Chart):
         result[:, :-2] = self.structure.jacobian(own)
         return result
 
+    def directions(self, own: FloatArray, eta: float, c: float) -> FloatArray:
+        """The structure's."""
+        return self.structure.directions(own)
+
+    def speeds(self, own: FloatArray, eta: float, c: float) -> FloatArray:
+        """The structure's, and two columns of zeros."""
+        inner = self.structure.speeds(own)
+        return np.hstack([inner, np.zeros((len(inner), 2))])
+
     def curvature(self, own: FloatArray, eta: float, c: float, D: FloatArray) -> FloatArray:
         """The structure's, bordered by zeros."""
         result = np.zeros((self.n_own + 2, self.n_own + 2))
         result[:-2, :-2] = self.structure.curvature(own, D)
         return result
 
-    def effective(self, own: FloatArray) -> FloatArray:
+    def effective(self, own: FloatArray, eta: float, c: float) -> FloatArray:
         """The structure's."""
         return self.structure.effective(own)
 
-    def snap(self, own: FloatArray, D: FloatArray, tolerance: float) -> FloatArray:
+    def snap(
+        self, own: FloatArray, place: tuple[float, float], D: FloatArray, tolerance: float
+    ) -> FloatArray:
         """The structure's."""
         return self.structure.snap(own, D, tolerance)
 
@@ -203,7 +224,7 @@ class _LedChart(_HeldChart):
             second.append((index[i], index[j], matrix))
         return first, tuple(second)
 
-    def effective(self, own: FloatArray) -> FloatArray:
+    def effective(self, own: FloatArray, eta: float, c: float) -> FloatArray:
         """All but the rotations of R2."""
         start = self.n_inner + self.n_coupled
         if self.square is None:
@@ -214,7 +235,9 @@ class _LedChart(_HeldChart):
         result[start:, start:] = inner
         return result
 
-    def snap(self, own: FloatArray, D: FloatArray, tolerance: float) -> FloatArray:
+    def snap(
+        self, own: FloatArray, place: tuple[float, float], D: FloatArray, tolerance: float
+    ) -> FloatArray:
         """Small singular values of R2."""
         if self.square is None:
             return own
@@ -360,11 +383,13 @@ class HeldDiagonalDeviation(_HeldChart):
         unit[a, a] = 1.0
         return first, ((n, n, 0.25 * c * per_c * unit), (n, n + 1, -0.5 * per_c * unit))
 
-    def effective(self, own: FloatArray) -> FloatArray:
+    def effective(self, own: FloatArray, eta: float, c: float) -> FloatArray:
         """All of them."""
         return np.eye(self.n_own)
 
-    def snap(self, own: FloatArray, D: FloatArray, tolerance: float) -> FloatArray:
+    def snap(
+        self, own: FloatArray, place: tuple[float, float], D: FloatArray, tolerance: float
+    ) -> FloatArray:
         """Set the small ones to zero."""
         keep = (np.abs(own) > tolerance) | (np.diag(D)[self.others] <= 0.0)
         return np.where(keep, own, 0.0)

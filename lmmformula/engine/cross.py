@@ -20,8 +20,9 @@ from lmmformula.engine.layout import (
     TailLayout,
     sparse_map_size,
 )
+from lmmformula.engine.relationship import Relations
 
-__all__ = ["Cross", "DenseCross", "NoCross", "SparseCross", "cross_blocks"]
+__all__ = ["Cross", "DenseCross", "NoCross", "RelatedCross", "SparseCross", "cross_blocks"]
 
 DENSE_FRACTION = 0.1
 CHUNK_ELEMENTS = 8_000_000
@@ -52,40 +53,48 @@ class Cross(ABC):
 
 
 class NoCross(Cross):
-    """One grouping factor: there is no tail."""
+    """No tail, or no level of the first factor: zeros of the right shape."""
+
+    def __init__(self, first: FactorLayout, tail: TailLayout) -> None:
+        self._shape, self._tail = (first.k, first.n_levels), tail
 
     def schur(self, root: FloatArray) -> FloatArray:
         """Nothing."""
-        return np.zeros(0)
+        return np.zeros(self._tail.storage)
 
     def adjoint(self, flat: FloatArray) -> FloatArray:
         """Nothing to add."""
-        return np.zeros(())
+        k, n_levels = self._shape
+        return np.zeros((k, k, n_levels))
 
     def times(self, values: FloatArray) -> FloatArray:
         """Nothing to add."""
-        return np.zeros(())
+        k, n_levels = self._shape
+        return np.zeros((k, values.shape[1], n_levels))
 
     def transpose_times(self, blocks: FloatArray) -> FloatArray:
-        """No rows."""
-        return np.zeros((0, blocks.shape[1]))
+        """Nothing to add."""
+        return np.zeros((self._tail.n_columns, blocks.shape[1]))
 
     def grams(self, left: FloatArray, directions: FloatArray) -> Iterator[FloatArray]:
         """Nothing, once for each direction."""
         for _ in directions:
-            yield np.zeros(0)
+            yield np.zeros(self._tail.storage)
 
 
 class DenseCross(Cross):
     """Matrix products over levels, a chunk of levels at a time where the block is stored sparse."""
 
-    def __init__(self, effects: list[csr_array], *, densify: bool) -> None:
+    def __init__(
+        self, effects: list[csr_array], *, densify: bool, relations: Relations | None = None
+    ) -> None:
         self.k, (self.n_levels, self.n_columns) = len(effects), effects[0].shape
-        self._sparse = effects
+        self._sparse, self._relations = effects, relations
         self._dense = self._chunk(slice(0, self.n_levels)) if densify else None
 
     def _chunk(self, levels: slice) -> FloatArray:
-        return np.stack([effect[levels].toarray() for effect in self._sparse], axis=1)
+        piece = np.stack([effect[levels].toarray() for effect in self._sparse], axis=1)
+        return piece if self._relations is None else self._relations.columns(piece)
 
     def _chunks(self) -> Iterator[tuple[slice, FloatArray]]:
         """Dense pieces (levels, k, q_tail)."""
@@ -236,6 +245,34 @@ class SparseCross(Cross):
             yield self._apply(np.einsum("abj,acj->bcj", left, inner))
 
 
+class RelatedCross(Cross):
+    """C R for a tail with related levels: the sums of C, carried over by R."""
+
+    def __init__(self, inner: Cross, relations: Relations) -> None:
+        self.inner, self.relations = inner, relations
+
+    def schur(self, root: FloatArray) -> FloatArray:
+        """R' times those of C, times R."""
+        return self.relations.inward(self.inner.schur(root))
+
+    def adjoint(self, flat: FloatArray) -> FloatArray:
+        """``C (R B R') C'``."""
+        return self.inner.adjoint(self.relations.outward(flat))
+
+    def times(self, values: FloatArray) -> FloatArray:
+        """``C (R values)``."""
+        return self.inner.times(self.relations.forward(values))
+
+    def transpose_times(self, blocks: FloatArray) -> FloatArray:
+        """``R' (C' W)``."""
+        return self.relations.backward(self.inner.transpose_times(blocks))
+
+    def grams(self, left: FloatArray, directions: FloatArray) -> Iterator[FloatArray]:
+        """R' times those of C, times R."""
+        for flat in self.inner.grams(left, directions):
+            yield self.relations.inward(flat)
+
+
 def _entry_pairs(pointer: IntArray) -> tuple[IntArray, IntArray, IntArray]:
     """All pairs (left <= right) of entries within each row of a CSR matrix, and their counts."""
     counts = np.diff(pointer).astype(np.int64)
@@ -248,8 +285,27 @@ def _entry_pairs(pointer: IntArray) -> tuple[IntArray, IntArray, IntArray]:
 
 
 def cross_blocks(first: FactorLayout, tail: TailLayout, pairs: list[PairBlocks]) -> Cross:
-    """Choose the storage: dense products for dense crossings, a sparse map for the rest."""
+    """Choose the storage: dense products for dense crossings, a sparse map for the rest.
+
+    Related levels make every crossing dense: C R is stored where it is small, and where the first
+    factor has many levels R is applied to the sums instead.
+    """
+    if not (first.terms and tail.factors):
+        return NoCross(first, tail)
     effects = _effect_matrices(first, tail, pairs)
+    relations = Relations.of(tail)
+    if relations is None:
+        return _storage(first, tail, pairs, effects)
+    few = first.n_columns <= tail.n_columns
+    if few and first.n_columns * tail.n_columns <= 4 * CHUNK_ELEMENTS:
+        return DenseCross(effects, densify=True, relations=relations)
+    return RelatedCross(_storage(first, tail, pairs, effects), relations)
+
+
+def _storage(
+    first: FactorLayout, tail: TailLayout, pairs: list[PairBlocks], effects: list[csr_array]
+) -> Cross:
+    """C itself."""
     map_size = sparse_map_size(tail.factors, pairs, first.n_levels) * first.k * (first.k + 1) / 2
     crowded = effects[0].nnz > DENSE_FRACTION * first.n_levels * tail.n_columns
     if tail.is_single and (crowded or map_size > SPARSE_MAP_LIMIT):

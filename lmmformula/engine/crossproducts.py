@@ -14,7 +14,17 @@ from lmmformula.engine.layout import FactorLayout
 from lmmformula.errors import NumericalError
 from lmmformula.matrices import ModelMatrices
 
-__all__ = ["CrossProducts", "PairBlocks", "accumulate", "response_products"]
+__all__ = [
+    "CrossProducts",
+    "PairBlocks",
+    "WorkingRows",
+    "accumulate",
+    "no_pairs",
+    "response_products",
+    "sums_by_level",
+    "sums_of",
+    "working_rows",
+]
 
 ROWS_PER_BLOCK = 1 << 17
 DENSE_PAIRS_PER_ROW = 4
@@ -64,7 +74,7 @@ class CrossProducts:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Rows:
+class WorkingRows:
     """A block of rows in the working basis: effects of each factor, codes, and [X y]."""
 
     z: list[FloatArray]
@@ -85,13 +95,15 @@ def accumulate(
     for rows in _blocks(matrices, layouts, basis):
         total.xy += rows.xy.T @ rows.xy
         for f, layout in enumerate(layouts):
+            if not layout.terms:
+                continue
             shared = rows.z[f].base is rows.xy
             joined = rows.xy if shared else np.hstack([rows.z[f], rows.xy])
-            sums = _sums_by_level(rows.z[f], rows.codes[f], joined, layout.n_levels)
+            sums = sums_by_level(rows.z[f], rows.codes[f], joined, layout.n_levels)
             total.gram[f] += sums[:, : layout.k]
             total.fixed[f] += sums if shared else sums[:, layout.k :]
             for g in range(f + 1, len(layouts)):
-                block = _pair_sums(rows, f, g, layouts)
+                block = _pair_sums(rows, rows, f, g, layouts)
                 found.setdefault((f, g), []).append(block)
     total.pairs = {key: _merged(blocks) for key, blocks in found.items()}
     total.n_obs += matrices.n_obs
@@ -103,6 +115,40 @@ def accumulate(
             got="sums of squares beyond 1.8e308",
             suggestion="rescale the columns with the largest values",
         )
+
+
+def working_rows(
+    matrices: ModelMatrices, layouts: tuple[FactorLayout, ...], basis: WorkingBasis
+) -> WorkingRows:
+    """All rows at once, weighted and in the working basis."""
+    pieces = list(_blocks(matrices, layouts, basis))
+    if len(pieces) == 1:
+        return pieces[0]
+    factors = range(len(layouts))
+    return WorkingRows(
+        [np.concatenate([piece.z[f] for piece in pieces]) for f in factors],
+        [np.concatenate([piece.codes[f] for piece in pieces]) for f in factors],
+        np.concatenate([piece.xy for piece in pieces]),
+    )
+
+
+def sums_of(
+    left: WorkingRows, right: WorkingRows, layouts: tuple[FactorLayout, ...]
+) -> CrossProducts:
+    """Cross-products of two versions of the same rows."""
+    gram, fixed, pairs = [], [], {}
+    for f, layout in enumerate(layouts):
+        if not layout.terms:
+            gram.append(np.zeros((layout.k, layout.k, 0)))
+            fixed.append(np.zeros((layout.k, left.xy.shape[1], 0)))
+            continue
+        joined = np.hstack([right.z[f], right.xy])
+        sums = sums_by_level(left.z[f], left.codes[f], joined, layout.n_levels)
+        gram.append(np.ascontiguousarray(sums[:, : layout.k]))
+        fixed.append(np.ascontiguousarray(sums[:, layout.k :]))
+        for g in range(f + 1, len(layouts)):
+            pairs[f, g] = _pair_sums(left, right, f, g, layouts)
+    return CrossProducts(gram, fixed, left.xy.T @ right.xy, pairs)
 
 
 def response_products(
@@ -117,7 +163,7 @@ def response_products(
     for rows in _blocks(matrices, layouts, basis, y):
         column += rows.xy.T @ rows.xy[:, -1]
         for f, layout in enumerate(layouts):
-            for a in range(layout.k):
+            for a in range(rows.z[f].shape[1]):
                 per_factor[f][a] += np.bincount(
                     rows.codes[f], rows.z[f][:, a] * rows.xy[:, -1], layout.n_levels
                 )
@@ -129,7 +175,7 @@ def _blocks(
     layouts: tuple[FactorLayout, ...],
     basis: WorkingBasis,
     y: FloatArray | None = None,
-) -> Iterator[_Rows]:
+) -> Iterator[WorkingRows]:
     """Yield the rows in pieces that stay in cache, weighted and in the working basis."""
     response = matrices.y if y is None else y
     for start in range(0, matrices.n_obs, ROWS_PER_BLOCK):
@@ -146,8 +192,15 @@ def _blocks(
             root = np.sqrt(matrices.weights[piece])[:, None]
             xy *= root
         z = [_effects(matrices, layout, basis, piece, root, xy) for layout in layouts]
-        codes = [matrices.random[layout.terms[0].index].codes[piece] for layout in layouts]
-        yield _Rows(z, codes, xy)
+        codes = [_codes(matrices, layout)[piece] for layout in layouts]
+        yield WorkingRows(z, codes, xy)
+
+
+def _codes(matrices: ModelMatrices, layout: FactorLayout) -> CodeArray:
+    """Level of every row; nothing for a factor without levels."""
+    if not layout.terms:
+        return np.zeros(0, dtype=np.int32)
+    return matrices.random[layout.terms[0].index].codes
 
 
 def _effects(
@@ -159,6 +212,8 @@ def _effects(
     xy: FloatArray,
 ) -> FloatArray:
     """Effects of one factor, (n, k); a view of ``xy`` where they are the fixed effects' columns."""
+    if not layout.terms:
+        return xy[:, :0]
     blocks = [matrices.random[term.index] for term in layout.terms]
     bases = [basis.random[term.index] for term in layout.terms]
     if len(blocks) == 1 and blocks[0].z is matrices.X and np.array_equal(bases[0], basis.fixed):
@@ -168,7 +223,7 @@ def _effects(
     return effects if root is None else effects * root
 
 
-def _sums_by_level(
+def sums_by_level(
     z: FloatArray, codes: CodeArray, columns: FloatArray, n_levels: int
 ) -> FloatArray:
     """Sum of z[:, a] * columns[:, c] within levels, shape (k, n_columns, J)."""
@@ -181,7 +236,9 @@ def _sums_by_level(
     return sums
 
 
-def _pair_sums(rows: _Rows, f: int, g: int, layouts: tuple[FactorLayout, ...]) -> PairBlocks:
+def _pair_sums(
+    rows: WorkingRows, right: WorkingRows, f: int, g: int, layouts: tuple[FactorLayout, ...]
+) -> PairBlocks:
     """Sum of products within pairs of levels, for the pairs that occur."""
     n_left, n_right = layouts[f].n_levels, layouts[g].n_levels
     key = rows.codes[f].astype(np.int64) * n_right + rows.codes[g]
@@ -196,9 +253,15 @@ def _pair_sums(rows: _Rows, f: int, g: int, layouts: tuple[FactorLayout, ...]) -
     values = np.empty((layouts[f].k, layouts[g].k, len(unique)))
     for a in range(layouts[f].k):
         for b in range(layouts[g].k):
-            product = rows.z[f][:, a] * rows.z[g][:, b]
+            product = rows.z[f][:, a] * right.z[g][:, b]
             values[a, b] = np.bincount(group, product, len(unique))
     return PairBlocks(unique // n_right, unique % n_right, values)
+
+
+def no_pairs(left: FactorLayout, right: FactorLayout) -> PairBlocks:
+    """Two factors without a pair of levels in common."""
+    none = np.zeros(0, dtype=np.int64)
+    return PairBlocks(none, none, np.zeros((left.k, right.k, 0)))
 
 
 def _merged(blocks: list[PairBlocks]) -> PairBlocks:

@@ -27,10 +27,10 @@ from lmmformula.engine.crossproducts import CrossProducts, PairBlocks, accumulat
 from lmmformula.engine.evaluation import Evaluation
 from lmmformula.engine.kernels import block_product
 from lmmformula.engine.objective import Point
-from lmmformula.engine.system import BlockedSystem
+from lmmformula.engine.system import BlockedSystem, tail_sums
 from lmmformula.matrices import ModelMatrices
 
-__all__ = ["Deletions", "Downdater", "delete_groups", "delete_rows"]
+__all__ = ["Deletions", "Downdater", "delete_groups", "delete_rows", "taken"]
 
 RANK = 1e-9
 
@@ -120,7 +120,7 @@ def delete_groups(
 
 def _owners(system: BlockedSystem, matrices: ModelMatrices, units: IntArray) -> IntArray | None:
     """Unit of every level, where there is one grouping factor and no unit splits a level."""
-    if system.tail.factors:
+    if system.tail.factors or not system.first.terms:
         return None
     codes = matrices.random[system.first.terms[0].index].codes
     owner = np.zeros(system.first.n_levels, dtype=np.int64)
@@ -198,7 +198,7 @@ class Downdater:
 
     def without(self, rows: IntArray) -> BlockedSystem:
         """Cross-products without ``rows`` (positions); levels that lose all rows stay, empty."""
-        system, part = self.system, self._sums(_taken(self.matrices, rows))
+        system, part = self.system, self._sums(taken(self.matrices, rows))
         left = replace(
             system,
             gram=system.gram - part.gram[0],
@@ -209,12 +209,13 @@ class Downdater:
         )
         if not system.tail.factors:
             return left
-        fixed = [sums.transpose(2, 0, 1).reshape(-1, system.p + 1) for sums in part.fixed[1:]]
-        links = [self._left(0, g, part) for g in range(1, len(system.factors))]
+        tail_gram, tail_xy = tail_sums(part, system.tail)
+        present = system.first.terms
+        links = [self._left(0, g, part) for g in range(1, len(system.factors)) if present]
         return replace(
             left,
-            tail_xy=system.tail_xy - np.concatenate(fixed),
-            tail_gram=self._tail_gram(part),
+            tail_xy=system.tail_xy - tail_xy,
+            tail_gram=system.tail_gram - tail_gram,
             cross=cross_blocks(system.first, system.tail, links),
         )
 
@@ -237,25 +238,8 @@ class Downdater:
         values[:, :, where] -= less.values
         return PairBlocks(whole.left, whole.right, values)
 
-    def _tail_gram(self, part: CrossProducts) -> FloatArray:
-        """The tail's flat storage without a part's sums."""
-        tail = self.system.tail
-        flat = self.system.tail_gram.copy()
-        for f, (layout, start) in enumerate(zip(tail.factors, tail.starts, strict=True)):
-            level = start + np.arange(layout.n_levels) * layout.k
-            for a, b in np.ndindex(layout.k, layout.k):
-                flat[tail.address(level + a, level + b)] -= part.gram[f + 1][a, b]
-            for g in range(f + 1, len(tail.factors)):
-                block, k = part.pairs[f + 1, g + 1], tail.factors[g].k
-                for a, b in np.ndindex(layout.k, k):
-                    left = start + block.left * layout.k + a
-                    right = tail.starts[g] + block.right * k + b
-                    flat[tail.address(left, right)] -= block.values[a, b]
-                    flat[tail.address(right, left)] -= block.values[a, b]
-        return flat
 
-
-def _taken(matrices: ModelMatrices, rows: IntArray) -> ModelMatrices:
+def taken(matrices: ModelMatrices, rows: IntArray) -> ModelMatrices:
     """Some of the rows, with all levels."""
     m = matrices
     return replace(
@@ -266,4 +250,5 @@ def _taken(matrices: ModelMatrices, rows: IntArray) -> ModelMatrices:
         weights=None if m.weights is None else m.weights[rows],
         offset=None if m.offset is None else m.offset[rows],
         rows=m.rows[rows],
+        residual=None if m.residual is None else m.residual.taken(rows),
     )

@@ -46,6 +46,8 @@ class Deviance(Evaluation):
     log_variance : float or None
         Log of the residual variance, in working units; None for the best one.
     held : HeldCoefficient, optional
+    directions : list of ndarray, shape (t, k, k), optional
+        As for ``Evaluation``.
 
     Attributes
     ----------
@@ -60,8 +62,9 @@ class Deviance(Evaluation):
         factors: list[FloatArray],
         log_variance: float | None,
         held: HeldCoefficient | None = None,
+        directions: list[FloatArray] | None = None,
     ) -> None:
-        super().__init__(system, factors, reml=False)
+        super().__init__(system, factors, reml=False, directions=directions)
         self.pwrss_slope, self.pwrss_curvature = 0.0, 0.0
         self.move = np.zeros(system.p)
         if held is not None:
@@ -109,12 +112,9 @@ class Deviance(Evaluation):
 
     @cached_property
     def gradient(self) -> FloatArray:
-        """Derivatives in (covariance entries, log variance, held value), (T + 2,)."""
-        entries = [
-            term.structure.multiplicity * block[term.structure.pairs]
-            for term, block in zip(self.system.terms, self.gradients, strict=True)
-        ]
-        return np.concatenate([*entries, [self.slope_log_variance, self.slope_held]])
+        """Derivatives in (covariance directions, log variance, held value), (T + 2,)."""
+        own = self._in_model_order(self.forms(self.gradients))
+        return np.append(own, [self.slope_log_variance, self.slope_held])
 
     def hessian(self, *, exact: bool) -> FloatArray:
         """Second derivatives (exact), or the average information, (T + 2, T + 2)."""
@@ -122,7 +122,7 @@ class Deviance(Evaluation):
 
     @cached_property
     def _exact(self) -> FloatArray:
-        traced = in_model_order(self.system, traces(self))
+        traced = in_model_order(self, traces(self))
         return self._bordered(2.0 * self.precision * self._products - traced)
 
     @cached_property
@@ -131,7 +131,7 @@ class Deviance(Evaluation):
 
     @cached_property
     def _products(self) -> FloatArray:
-        return in_model_order(self.system, self.working_products)
+        return in_model_order(self, self.working_products)
 
     def _bordered(self, inner: FloatArray) -> FloatArray:
         """Add the rows of the log variance and the held value to those of the entries."""
@@ -148,7 +148,7 @@ class Deviance(Evaluation):
         return matrix
 
     def _in_model_order(self, values: FloatArray) -> FloatArray:
-        order = self.system.entry_order
+        order = self.direction_order
         return values if order is None else values[order]
 
     def _held_forms(self) -> FloatArray:
@@ -160,7 +160,7 @@ class Deviance(Evaluation):
             products.append(self.of_factor(self.tail_residual, f).T @ moved)
         return np.concatenate(
             [
-                np.einsum("tab,ab->t", layout.directions, product)
-                for layout, product in zip(self.system.factors, products, strict=True)
+                np.einsum("tab,ab->t", directions, product)
+                for directions, product in zip(self.directions, products, strict=True)
             ]
         )

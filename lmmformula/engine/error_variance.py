@@ -65,6 +65,7 @@ def error_variance(
     rows: TargetRows,
     residual: FloatArray,
     *,
+    residual_slopes: FloatArray | None = None,
     corrected: bool = False,
 ) -> ErrorVariance:
     r"""Variances of prediction errors with their degrees of freedom.
@@ -79,7 +80,9 @@ def error_variance(
     rows : TargetRows
         Rows whose error is judged.
     residual : ndarray, shape (n,)
-        What the residual adds to the error, in units of sigma^2 (zero or 1 / weight).
+        What the residual adds to the error, in units of sigma^2 (zero, 1 / weight, or more).
+    residual_slopes : ndarray, shape (n, m), optional
+        Its derivatives in the parameters of the residuals, the last ones of phi.
     corrected : bool, default False
         Compute the correction as well.
 
@@ -102,6 +105,8 @@ def error_variance(
         )
         log_scale = np.log(high.pwrss / low.pwrss) / (2.0 * STEP)
         slope = (_variance(high, rows) - _variance(low, rows)) / (2.0 * STEP)
+        if residual_slopes is not None:
+            slope = slope + residual_slopes @ objective.residual_part(move)
         spread = spread + size * (slope + variance * log_scale) ** 2
     correction = np.zeros(len(variance))
     if corrected:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from lmmformula.engine.evaluation import Evaluation
 from lmmformula.engine.kernels import block_product
 from lmmformula.engine.objective import Objective, Point
 from lmmformula.engine.system import BlockedSystem
+from lmmformula.engine.tail_rows import TailRows
 from lmmformula.errors import NumericalError
 
 __all__ = ["Estimates", "conditional_covariances", "estimate", "estimates_at"]
@@ -94,14 +96,15 @@ def estimate(system: BlockedSystem, theta: FloatArray, reml: bool = True) -> Est
 
 def estimates_at(point: Point) -> Estimates:
     """Estimates at an evaluated point; the criterion is not computed again."""
-    evaluation, objective = point.evaluation, point.objective
-    system, basis = evaluation.system, evaluation.system.basis
+    objective = point.objective
     if not np.isfinite(point.value):
         raise NumericalError(
             "the likelihood cannot be computed at these covariance parameters.",
             got=f"theta = {np.array2string(objective.theta(point.phi), precision=4)}",
             suggestion="use smaller values, or rescale the columns of the random effects",
         )
+    evaluation = point.evaluation
+    system, basis = evaluation.system, evaluation.system.basis
     sigma2 = evaluation.pwrss / evaluation.nu * basis.scale**2
     templates = objective.templates(point.phi)
     return Estimates(
@@ -127,9 +130,10 @@ def _modes(evaluation: Evaluation) -> tuple[FloatArray, ...]:
     system, basis = evaluation.system, evaluation.system.basis
     per_factor = [evaluation.first_modes.T]
     if evaluation.tail is not None:
-        per_factor += [
-            evaluation.of_factor(evaluation.tail_modes, f) for f in range(len(system.tail.factors))
-        ]
+        tail = evaluation.tail_modes
+        if system.relations is not None:
+            tail = system.relations.forward(tail[:, None])[:, 0]
+        per_factor += [evaluation.of_factor(tail, f) for f in range(len(system.tail.factors))]
     modes = {
         term.index: basis.scale * (values[:, term.columns] @ basis.random[term.index].T)
         for factor, values in zip(system.factors, per_factor, strict=True)
@@ -138,7 +142,11 @@ def _modes(evaluation: Evaluation) -> tuple[FloatArray, ...]:
     return tuple(modes[index] for index in range(len(modes)))
 
 
-def conditional_covariances(system: BlockedSystem, estimates: Estimates) -> tuple[FloatArray, ...]:
+def conditional_covariances(
+    system: BlockedSystem,
+    estimates: Estimates,
+    relationships: Mapping[str, FloatArray | None] | None = None,
+) -> tuple[FloatArray, ...]:
     """Covariance of each level's effects given the data, theta and sigma (lme4's ``condVar``).
 
     Parameters
@@ -147,10 +155,12 @@ def conditional_covariances(system: BlockedSystem, estimates: Estimates) -> tupl
         The system that was fitted.
     estimates : Estimates
         Its estimates; theta and sigma are used.
+    relationships : mapping of str to ndarray (J + m, J + m) or None, optional
+        By grouping factor, the factor L of a relationship with m levels beyond the fitted ones.
 
     Returns
     -------
-    tuple of ndarray, shape (J, k, k)
+    tuple of ndarray, shape (J + m, k, k)
         For every term, in the model's order; uncertainty of the fixed effects is not included.
     """
     objective = Objective(system, estimates.criterion == "REML")
@@ -159,9 +169,9 @@ def conditional_covariances(system: BlockedSystem, estimates: Estimates) -> tupl
     N = evaluation.N
     per_factor = [N]
     if evaluation.tail is not None:
-        coupled = system.cross.adjoint(evaluation.tail.flat_N)
+        coupled = evaluation.system.cross.adjoint(evaluation.tail.flat_N)
         per_factor = [N + block_product(block_product(N, coupled), N)]
-        per_factor += [_level_blocks(evaluation, f) for f in range(len(system.tail.factors))]
+        per_factor += _tail_covariances(evaluation, relationships or {})
     covariances = {}
     for factor, blocks in zip(system.factors, per_factor, strict=True):
         for term in factor.terms:
@@ -171,15 +181,31 @@ def conditional_covariances(system: BlockedSystem, estimates: Estimates) -> tupl
     return tuple(covariances[index] for index in range(len(covariances)))
 
 
-def _level_blocks(evaluation: Evaluation, factor: int) -> FloatArray:
-    """Diagonal blocks of the tail's N for one factor, (k, k, J)."""
-    tail, layout = evaluation.tail, evaluation.system.tail
+def _tail_covariances(
+    evaluation: Evaluation, relationships: Mapping[str, FloatArray | None]
+) -> list[FloatArray]:
+    """Blocks of every level of every tail factor, (k, k, J + m) each."""
+    system, tail = evaluation.system, evaluation.tail
     assert tail is not None
-    factor_layout, start = layout.factors[factor], layout.starts[factor]
-    k = factor_layout.k
-    level = start + np.arange(factor_layout.n_levels) * k
-    blocks = np.empty((k, k, factor_layout.n_levels))
-    for a in range(k):
-        for b in range(k):
-            blocks[a, b] = tail.flat_N[layout.address(level + a, level + b)]
-    return blocks
+    factors, relations, extra = system.tail.factors, system.relations, []
+    for factor in factors:
+        L = relationships.get(factor.group)
+        extra.append(None if L is None else L[factor.n_levels :])
+    if relations is not None:
+        known = zip(extra, factors, strict=True)
+        relations = relations.extended([L if L is None else L[:, : f.n_levels] for L, f in known])
+    rows = TailRows(evaluation, relations)
+    covariances = []
+    for f, (factor, L) in enumerate(zip(factors, extra, strict=True)):
+        n_extra = 0 if L is None else len(L)
+        column = rows.column(f, np.arange(factor.n_levels + n_extra))
+        effects = range(factor.k)
+        blocks = np.array(
+            [[rows.entries(column + a, column + b) for b in effects] for a in effects]
+        )
+        if L is not None:
+            Sigma = tail.Lambdas[f] @ tail.Lambdas[f].T
+            own = np.sum(L[:, factor.n_levels :] ** 2, axis=1)
+            blocks[:, :, factor.n_levels :] += Sigma[:, :, None] * own
+        covariances.append(blocks)
+    return covariances

@@ -22,7 +22,7 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg import lapack
 
-from lmmformula._arrays import FloatArray
+from lmmformula._arrays import FloatArray, IntArray
 from lmmformula.engine.kernels import (
     block_diagonals,
     block_product,
@@ -47,6 +47,9 @@ class Evaluation:
         Relative covariance factor Lambda of every term, in working units (any square factor).
     reml : bool
         Restricted likelihood.
+    directions : list of ndarray, shape (t, k, k), optional
+        Directions of every term's covariance in which second derivatives will be taken; by
+        default its entries.
 
     Attributes
     ----------
@@ -66,14 +69,22 @@ class Evaluation:
         Z'[X y] of the tail after the first elimination, and the tail's N times it.
     pwrss : float
         Penalised residual sum of squares s, in working units.
+    precision : float
+        Inverse of the residual variance, nu / s.
     beta : ndarray, shape (p,)
         Fixed effects in the working basis.
     Phi : ndarray, shape (p, p)
         Inverse of X'H^-1X in the working basis.
     """
 
-    def __init__(self, system: BlockedSystem, factors: list[FloatArray], reml: bool) -> None:
-        self.system, self.reml = system, reml
+    def __init__(
+        self,
+        system: BlockedSystem,
+        factors: list[FloatArray],
+        reml: bool,
+        directions: list[FloatArray] | None = None,
+    ) -> None:
+        self.system, self.reml, self._given = system, reml, directions
         by_term = dict(enumerate(factors))
         self.Lambda = system.first.merged(by_term)
         self.nu = system.n_obs - (system.p if reml else 0)
@@ -118,6 +129,7 @@ class Evaluation:
         projected = root @ S_xy
         self.beta = root.T @ projected
         self.pwrss = float(self.S[p, p] - projected @ projected)
+        self.precision = self.nu / self.pwrss
         system, basis = self.system, self.system.basis
         self.value = (
             self.logdet_H
@@ -129,6 +141,36 @@ class Evaluation:
             self.value += self.logdet_X - 2.0 * basis.logdet_fixed
         if failed or not np.isfinite(self.value):
             self.value = np.inf
+
+    @cached_property
+    def directions(self) -> list[FloatArray]:
+        """Directions of each factor's covariance, (T, k, k), term by term."""
+        given = self._given
+        if given is None:
+            return [factor.directions for factor in self.system.factors]
+        return [
+            factor.embedded([given[term.index] for term in factor.terms])
+            for factor in self.system.factors
+        ]
+
+    @cached_property
+    def direction_order(self) -> IntArray | None:
+        """Directions in the model's order of terms, as positions in elimination order."""
+        if self._given is None:
+            return self.system.entry_order
+        return self.system.order_of([len(part) for part in self._given])
+
+    def forms(self, blocks: list[FloatArray]) -> FloatArray:
+        """Inner product of each term's block, (k, k), with its directions; elimination order."""
+        parts = []
+        for factor in self.system.factors:
+            for term in factor.terms:
+                block, structure = blocks[term.index], term.structure
+                if self._given is None:
+                    parts.append(structure.multiplicity * block[structure.pairs])
+                else:
+                    parts.append(np.einsum("tab,ab->t", self._given[term.index], block))
+        return np.concatenate([np.zeros(0), *parts])
 
     @cached_property
     def gamma(self) -> FloatArray:
@@ -276,14 +318,19 @@ class Evaluation:
 
     @cached_property
     def working_products(self) -> FloatArray:
-        """w_i' Z'PZ w_j for w_i = D_i Z'r over all unit directions D_i, (T, T), by factor.
+        """w_i' Z'PZ w_j for w_i = D_i Z'r over all directions D_i, (T, T), by factor.
 
         With ``residual_blocks`` this is the whole second derivative of s; it costs T more
         right-hand sides and no factorization.
         """
-        first = np.einsum("tab,bj->atj", self.system.first.directions, self.first_residual)
-        products, V_x = self.quadratic(first, self._tail_working())
+        products, V_x = self.quadratic(*self.working_columns)
         return products - V_x.T @ self.Phi @ V_x
+
+    @cached_property
+    def working_columns(self) -> tuple[FloatArray, FloatArray | None]:
+        """Columns D_i Z'r of the first factor, (k, T, J), and of the tail, (q_tail, T_tail)."""
+        first = np.einsum("tab,bj->atj", self.directions[0], self.first_residual)
+        return first, self._tail_working()
 
     def quadratic(
         self, first: FloatArray, tail: FloatArray | None
@@ -302,8 +349,9 @@ class Evaluation:
         ndarray, shape (c + d, c + d), and ndarray, shape (p, c + d)
         """
         system, p, n_first = self.system, self.system.p, first.shape[1]
-        flat = first.transpose(1, 0, 2).reshape(n_first, -1)
-        G0W = block_product(self.G0, first).transpose(1, 0, 2).reshape(n_first, -1)
+        width = system.first.n_columns
+        flat = first.transpose(1, 0, 2).reshape(n_first, width)
+        G0W = block_product(self.G0, first).transpose(1, 0, 2).reshape(n_first, width)
         products = flat @ G0W.T
         EW = block_product(self.E.transpose(1, 0, 2), first)
         V_x = np.matmul(system.first_xy[:, :p], EW.transpose(0, 2, 1)).sum(axis=0)
@@ -325,7 +373,7 @@ class Evaluation:
             return None
         return self.system.tail.side_by_side(
             [
-                np.einsum("tab,jb->jat", layout.directions, self.of_factor(self.tail_residual, f))
-                for f, layout in enumerate(self.system.tail.factors)
+                np.einsum("tab,jb->jat", directions, self.of_factor(self.tail_residual, f))
+                for f, directions in enumerate(self.directions[1:])
             ]
         )

@@ -1,6 +1,7 @@
 r"""The exact second derivatives of the criterion in the entries of the relative covariances.
 
-For unit directions i, j of the covariances, with :math:`H_i = Z(I \otimes D_i)Z'`,
+For directions i, j of the covariances (their entries, or what a structure moves along), with
+:math:`H_i = Z(I \otimes D_i)Z'`,
 
 .. math:: f_{ij} = -tr(PH_iPH_j) + 2(\nu/s)\, r'H_iPH_jr - (\nu/s^2)(r'H_ir)(r'H_jr)
 
@@ -17,7 +18,6 @@ from lmmformula._arrays import FloatArray
 from lmmformula.engine.evaluation import Evaluation
 from lmmformula.engine.kernels import block_product, pair_traces
 from lmmformula.engine.layout import TailLayout
-from lmmformula.engine.system import BlockedSystem
 from lmmformula.engine.tail import Blocks
 
 __all__ = ["average_information", "exact_hessian", "in_model_order", "residual_forms", "traces"]
@@ -28,7 +28,7 @@ def average_information(evaluation: Evaluation) -> FloatArray:
     scale = evaluation.nu / evaluation.pwrss
     c = residual_forms(evaluation)
     products = scale * evaluation.working_products - (scale / evaluation.pwrss) * np.outer(c, c)
-    return in_model_order(evaluation.system, products)
+    return in_model_order(evaluation, products)
 
 
 def exact_hessian(evaluation: Evaluation) -> FloatArray:
@@ -40,29 +40,24 @@ def exact_hessian(evaluation: Evaluation) -> FloatArray:
         - (scale / evaluation.pwrss) * np.outer(c, c)
         - traces(evaluation)
     )
-    return in_model_order(evaluation.system, products)
+    return in_model_order(evaluation, products)
 
 
 def residual_forms(evaluation: Evaluation) -> FloatArray:
     """r'H_i r for every direction, by factor."""
-    blocks = evaluation.residual_blocks
-    return np.concatenate(
-        [
-            term.structure.multiplicity * blocks[term.index][term.structure.pairs]
-            for factor in evaluation.system.factors
-            for term in factor.terms
-        ]
-    )
+    return evaluation.forms(evaluation.residual_blocks)
 
 
-def in_model_order(system: BlockedSystem, matrix: FloatArray) -> FloatArray:
+def in_model_order(evaluation: Evaluation, matrix: FloatArray) -> FloatArray:
     """Reorder rows and columns from elimination order to the model's order of terms."""
-    order = system.entry_order
+    order = evaluation.direction_order
     return matrix if order is None else matrix[np.ix_(order, order)]
 
 
 def traces(evaluation: Evaluation) -> FloatArray:
     """tr(P H_i P H_j) for all pairs of directions, by factor."""
+    if not evaluation.system.first.terms:
+        return np.zeros((0, 0)) if evaluation.tail is None else _tail_traces(evaluation)
     inner = _FirstDirections(evaluation)
     first = _first_traces(evaluation, inner)
     if evaluation.tail is None:
@@ -81,7 +76,7 @@ class _FirstDirections:
     def __init__(self, evaluation: Evaluation) -> None:
         system, tail = evaluation.system, evaluation.tail
         p = system.p
-        directions = system.first.directions
+        directions = evaluation.directions[0]
         self.Phi = evaluation.Phi_logdet
         k = system.first.k
         X = block_product(evaluation.E, system.first_xy[:, :p])
@@ -115,7 +110,7 @@ class _FirstDirections:
 
 def _first_traces(evaluation: Evaluation, inner: _FirstDirections) -> FloatArray:
     """Both directions in the first factor."""
-    directions = evaluation.system.first.directions
+    directions = evaluation.directions[0]
     explained = evaluation.first_explained
     local = pair_traces(evaluation.G0 - explained, directions, directions)
     local -= pair_traces(explained, directions, directions)
@@ -148,14 +143,14 @@ def _mixed_traces(evaluation: Evaluation, inner: _FirstDirections) -> FloatArray
             ETB = tail.apply(tail.E, inner.TB[i]) @ inner.Phi
             PBP = inner.Phi @ inner.BTB[i] @ inner.Phi
         row = []
-        for f, factor in enumerate(layout.factors):
+        for f in range(len(layout.factors)):
             total = tail.row_products(ET, tail.E, f)
             if evaluation.reml:
                 F_f, ETB_f = evaluation.of_factor(F, f), evaluation.of_factor(ETB, f)
                 crossing = np.einsum("jap,jbp->ab", ETB_f, F_f)
                 total = total - crossing - crossing.T
                 total = total + np.einsum("jap,pr,jbr->ab", F_f, PBP, F_f, optimize=True)
-            row.append(np.einsum("tab,ab->t", factor.directions, total))
+            row.append(np.einsum("tab,ab->t", evaluation.directions[f + 1], total))
         columns.append(np.concatenate(row))
     return np.stack(columns)
 
@@ -164,7 +159,7 @@ def _tail_traces(evaluation: Evaluation) -> FloatArray:
     """Both directions in the tail."""
     tail = evaluation.tail
     assert tail is not None
-    layout, factors = evaluation.system.tail, evaluation.system.tail.factors
+    layout, directions = evaluation.system.tail, evaluation.directions[1:]
     F, Phi = evaluation.tail_X, evaluation.Phi
     G0 = tail.EA
     removed = None
@@ -175,18 +170,18 @@ def _tail_traces(evaluation: Evaluation) -> FloatArray:
     moved = None
     if removed is not None and not layout.is_single:
         moved = [
-            np.einsum("tab,jap,jbr->tpr", factor.directions, part, part, optimize=True)
-            for f, factor in enumerate(factors)
+            np.einsum("tab,jap,jbr->tpr", directions[f], part, part, optimize=True)
+            for f in range(len(directions))
             for part in (evaluation.of_factor(F, f),)
         ]
     rows = []
-    for f, left in enumerate(factors):
+    for f, left in enumerate(directions):
         row = []
-        for g, right in enumerate(factors):
-            directions = left.directions, right.directions
-            block = _bucket_traces(G0, layout, f, g, *directions)
+        for g, right in enumerate(directions):
+            pair = left, right
+            block = _bucket_traces(G0, layout, f, g, *pair)
             if removed is not None and moved is not None:
-                block = block - _bucket_traces(removed, layout, f, g, *directions)
+                block = block - _bucket_traces(removed, layout, f, g, *pair)
                 turned = np.matmul(Phi, moved[f]), np.matmul(Phi, moved[g])
                 block = block + np.einsum("ipq,jqp->ij", *turned)
             row.append(block)

@@ -22,7 +22,7 @@ import numpy as np
 from lmmformula._arrays import FloatArray, IntArray
 from lmmformula.engine.evaluation import Evaluation
 from lmmformula.engine.hessian import in_model_order, residual_forms, traces
-from lmmformula.engine.objective import Objective
+from lmmformula.engine.objective import Objective, Point
 from lmmformula.engine.system import BlockedSystem
 
 __all__ = [
@@ -53,6 +53,10 @@ class VarianceInformation:
         Number of directions left out because the data do not identify them.
     n_boundary : int
         Number of directions in which a zero variance would grow; they do not move ``vcov``.
+    phi : ndarray, shape (n_phi,)
+        The optimizer's parameters there.
+    moves, flat : ndarray, shapes (n_phi, m) and (n_phi, n_flat)
+        The directions in ``phi``, and those left out.
     """
 
     vcov: FloatArray
@@ -60,6 +64,9 @@ class VarianceInformation:
     covariance: FloatArray
     n_flat: int
     n_boundary: int
+    phi: FloatArray
+    moves: FloatArray
+    flat: FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,9 +117,7 @@ def variance_information(
         values, vectors = np.linalg.eigh(directions.T @ point.hessian(exact=True) @ directions)
         keep = values > FLAT * max(float(values.max(initial=0.0)), 1e-300)
         moves = directions @ vectors[:, keep]
-        entries = point.jacobian @ moves
-        forms = in_model_order(system, np.diag(residual_forms(evaluation))).diagonal()
-        moved = _entry_moves(evaluation)
+        entries, forms, moved = _moves(point, moves)
     to_user = system.basis.fixed
     sigma2 = evaluation.pwrss / evaluation.nu * system.basis.scale**2
     vcov = sigma2 * (to_user @ evaluation.Phi @ to_user.T)
@@ -132,6 +137,25 @@ def variance_information(
         covariance=covariance,
         n_flat=int(np.sum(~keep)),
         n_boundary=int(np.sum(still)),
+        phi=point.phi,
+        moves=moves,
+        flat=directions @ vectors[:, ~keep],
+    )
+
+
+def _moves(point: Point, moves: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """(covariance directions along ``moves``, r'H_i r, X'H^-1 H_i H^-1 X), residuals' ones last."""
+    evaluation, n = point.evaluation, point.speeds.shape[1]
+    entries = point.speeds @ moves[:n]
+    forms = in_model_order(evaluation, np.diag(residual_forms(evaluation))).diagonal()
+    moved = _entry_moves(evaluation)
+    if point.residuals is None:
+        return entries, forms, moved
+    own, turned = point.residuals.forms(evaluation)
+    return (
+        np.concatenate([entries, moves[n:]]),
+        np.append(forms, own),
+        np.concatenate([moved.reshape(-1, *turned.shape[1:]), turned]),
     )
 
 
@@ -149,14 +173,15 @@ def kenward_roger_pieces(system: BlockedSystem, theta: FloatArray) -> KenwardRog
     Cost: a few products per pair of variance parameters; O(J k^3) for one grouping factor.
     """
     objective = Objective(system, reml=True)
-    factors = objective.factors(objective.phi_from_theta(theta))
+    phi = objective.phi_from_theta(theta)
+    factors, directions = objective.factors(phi), objective.directions(phi)
     with objective.threads():
-        restricted, full = Evaluation(system, factors, True), Evaluation(system, factors, False)
-        map_ = _ParameterMap(system, factors)
+        restricted, full = (Evaluation(system, factors, kind, directions) for kind in (True, False))
+        map_ = _ParameterMap(objective, phi, restricted)
         Phi, sigma2 = restricted.Phi, restricted.pwrss / restricted.nu
         k_full = map_.squared(system.n_obs, _entry_traces(full), traces(full))
         k_restricted = map_.squared(restricted.nu, _entry_traces(restricted), traces(restricted))
-        forms = in_model_order(system, np.diag(residual_forms(restricted))).diagonal()
+        forms = in_model_order(restricted, np.diag(residual_forms(restricted))).diagonal()
         quadratic = map_.squared(restricted.pwrss, forms, restricted.working_products)
         p_forms, q_forms = map_.fixed_forms(restricted)
     turned = np.matmul(Phi, p_forms)
@@ -188,16 +213,13 @@ class _ParameterMap:
         Rows: parameters (covariance entries, then the residual); columns: H, H_1, ..., H_t.
     """
 
-    def __init__(self, system: BlockedSystem, factors: list[FloatArray]) -> None:
-        self.system = system
-        free = np.concatenate([term.structure.free_entries for term in system.terms])
-        sizes = np.concatenate(
-            [
-                (factor @ factor.T)[term.structure.pairs]
-                for term, factor in zip(system.terms, factors, strict=True)
-            ]
-        )
-        self.free: IntArray = np.nonzero(free)[0]
+    def __init__(self, objective: Objective, phi: FloatArray, evaluation: Evaluation) -> None:
+        self.evaluation = evaluation
+        parts = objective.parts(phi)
+        free = [term.structure.free_directions for term, _ in parts]
+        entries = [term.structure.coordinates(part) for term, part in parts]
+        sizes = np.concatenate([np.zeros(0), *entries])
+        self.free: IntArray = np.nonzero(np.concatenate([np.zeros(0, dtype=bool), *free]))[0]
         t = len(self.free)
         self.combine = np.zeros((t + 1, t + 1))
         self.combine[:t, 1:] = np.eye(t)
@@ -205,14 +227,14 @@ class _ParameterMap:
 
     def squared(self, corner: float, edge: FloatArray, entries: FloatArray) -> FloatArray:
         """Forms in pairs of parameters from the (H, H), (H, H_i) and (H_i, H_j) ones."""
-        inner = in_model_order(self.system, entries)[np.ix_(self.free, self.free)]
+        inner = in_model_order(self.evaluation, entries)[np.ix_(self.free, self.free)]
         border = edge[self.free]
         matrix = np.block([[np.full((1, 1), corner), border[None]], [border[:, None], inner]])
         return self.combine @ matrix @ self.combine.T
 
     def fixed_forms(self, evaluation: Evaluation) -> tuple[FloatArray, FloatArray]:
         """X'H^-1 V_i H^-1 X and X'H^-1 V_i H^-1 V_j H^-1 X in relative units."""
-        p = self.system.p
+        p = evaluation.system.p
         moves = _entry_moves(evaluation)[self.free]
         first = np.concatenate([np.linalg.inv(evaluation.Phi)[None], moves])
         second = np.zeros((len(first), len(first), p, p))
@@ -228,12 +250,8 @@ class _ParameterMap:
 
 def _entry_traces(evaluation: Evaluation) -> FloatArray:
     """tr(PH_i) (ML: tr(H^-1 H_i)) for every covariance entry, model order."""
-    return np.concatenate(
-        [
-            term.structure.multiplicity * block[term.structure.pairs]
-            for term, block in zip(evaluation.system.terms, evaluation.trace_blocks, strict=True)
-        ]
-    )
+    forms, order = evaluation.forms(evaluation.trace_blocks), evaluation.direction_order
+    return forms if order is None else forms[order]
 
 
 def _entry_moves(evaluation: Evaluation) -> FloatArray:
@@ -247,16 +265,18 @@ def _entry_moves(evaluation: Evaluation) -> FloatArray:
         k = layout.k
         flat = F.reshape(k * p, layout.n_levels)
         grams = (flat @ flat.T).reshape(k, p, k, p).transpose(0, 2, 1, 3).reshape(k * k, p * p)
-        n = len(layout.directions)
-        parts.append((layout.directions.reshape(n, k * k) @ grams).reshape(n, p, p))
+        directions = evaluation.directions[f]
+        n = len(directions)
+        parts.append((directions.reshape(n, k * k) @ grams).reshape(n, p, p))
     moves = np.concatenate(parts)
-    return moves if system.entry_order is None else moves[system.entry_order]
+    order = evaluation.direction_order
+    return moves if order is None else moves[order]
 
 
 def _entry_products(evaluation: Evaluation) -> FloatArray:
     """X'H^-1 H_i H^-1 H_j H^-1 X, (T, T, p, p), model order, working basis."""
     system, p = evaluation.system, evaluation.system.p
-    directions = system.first.directions
+    directions = evaluation.directions[0]
     first = np.einsum("tab,brj->atrj", directions, evaluation.first_X)
     first = first.reshape(system.first.k, len(directions) * p, system.first.n_levels)
     tail = None
@@ -265,7 +285,7 @@ def _entry_products(evaluation: Evaluation) -> FloatArray:
             [
                 np.einsum(
                     "tab,jbr->jatr",
-                    layout.directions,
+                    evaluation.directions[f + 1],
                     evaluation.of_factor(evaluation.tail_X, f),
                 ).reshape(layout.n_levels, layout.k, -1)
                 for f, layout in enumerate(system.tail.factors)
@@ -274,5 +294,5 @@ def _entry_products(evaluation: Evaluation) -> FloatArray:
     products, _ = evaluation.quadratic(first, tail)
     t = len(products) // max(p, 1)
     products = products.reshape(t, p, t, p).transpose(0, 2, 1, 3)
-    order = system.entry_order
+    order = evaluation.direction_order
     return products if order is None else products[np.ix_(order, order)]

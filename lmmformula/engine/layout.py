@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Protocol
 
@@ -20,7 +21,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from lmmformula._arrays import FloatArray, IntArray
-from lmmformula.covariance import STRUCTURES, Structure
+from lmmformula.covariance import Structure, make_structure
 from lmmformula.matrices import ModelMatrices
 
 __all__ = ["Bucket", "FactorLayout", "TailLayout", "TermLayout", "factor_layouts", "tail_layout"]
@@ -56,20 +57,41 @@ class TermLayout:
     group: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class FactorLayout:
     """All terms of one grouping factor, merged."""
 
     group: str
     n_levels: int
     terms: tuple[TermLayout, ...]
-    directions: FloatArray
-    """Symmetric unit directions of the factor's covariance, shape (T, k, k), term by term."""
+    relationship: FloatArray | None = None
+    """L with LL' the known relationship between the levels, (J, J); None: independent levels."""
+
+    @cached_property
+    def directions(self) -> FloatArray:
+        """Entries of the terms' covariances as unit directions, shape (T, k, k), term by term."""
+        return self.embedded([term.structure.entry_directions() for term in self.terms])
+
+    @cached_property
+    def moment_directions(self) -> FloatArray:
+        """Directions of which starting values are made, shape (T, k, k), term by term."""
+        return self.embedded([term.structure.moment_directions() for term in self.terms])
+
+    def embedded(self, per_term: list[FloatArray]) -> FloatArray:
+        """Each term's directions among the effects of the whole factor, (T, k, k)."""
+        if len(per_term) == 1:
+            return per_term[0]
+        blocks = []
+        for term, part in zip(self.terms, per_term, strict=True):
+            block = np.zeros((len(part), self.k, self.k))
+            block[:, term.columns, term.columns] = part
+            blocks.append(block)
+        return np.concatenate([np.zeros((0, self.k, self.k)), *blocks])
 
     @property
     def k(self) -> int:
         """Effects per level, over all terms."""
-        return int(self.terms[-1].columns.stop)
+        return int(self.terms[-1].columns.stop) if self.terms else 1
 
     @property
     def n_columns(self) -> int:
@@ -78,6 +100,8 @@ class FactorLayout:
 
     def merged(self, factors: dict[int, FloatArray]) -> FloatArray:
         """Block-diagonal Lambda of one level from the terms' factors, by term index."""
+        if not self.terms:
+            return np.zeros((self.k, self.k))
         if len(self.terms) == 1:
             return factors[self.terms[0].index]
         Lambda = np.zeros((self.k, self.k))
@@ -211,7 +235,11 @@ class TailLayout:
 
 
 def factor_layouts(matrices: ModelMatrices) -> tuple[FactorLayout, ...]:
-    """Merge the terms by grouping factor; the factor with most columns of Z comes first."""
+    """Merge the terms by grouping factor; the factor with most columns of Z comes first.
+
+    Related levels cannot be eliminated one by one, so their factors come last. Where that leaves
+    none to eliminate first, a factor without levels takes the place.
+    """
     grouped: dict[str, list[int]] = {}
     for index, block in enumerate(matrices.random):
         grouped.setdefault(block.group, []).append(index)
@@ -220,28 +248,18 @@ def factor_layouts(matrices: ModelMatrices) -> tuple[FactorLayout, ...]:
         terms, start = [], 0
         for index in members:
             block = matrices.random[index]
-            structure = STRUCTURES[block.structure](block.n_effects)
+            structure = make_structure(block.structure, block.n_effects, block.positions)
             columns = slice(start, start + block.n_effects)
             terms.append(
                 TermLayout(index, structure, columns, block.text, block.effect_names, group)
             )
             start = columns.stop
-        n_levels = matrices.random[members[0]].n_levels
-        layouts.append(FactorLayout(group, n_levels, tuple(terms), _directions(terms)))
-    return tuple(sorted(layouts, key=lambda layout: -layout.n_columns))
-
-
-def _directions(terms: list[TermLayout]) -> FloatArray:
-    """Unit directions of the block-diagonal covariance of one factor's terms."""
-    k, blocks = int(terms[-1].columns.stop), []
-    for term in terms:
-        rows, columns = term.structure.pairs
-        start, index = term.columns.start, np.arange(len(rows))
-        block = np.zeros((len(rows), k, k))
-        block[index, start + rows, start + columns] = 1.0
-        block[index, start + columns, start + rows] = 1.0
-        blocks.append(block)
-    return np.concatenate(blocks)
+        own = matrices.random[members[0]]
+        layouts.append(FactorLayout(group, own.n_levels, tuple(terms), own.relationship))
+    layouts.sort(key=lambda layout: (layout.relationship is not None, -layout.n_columns))
+    if not layouts or layouts[0].relationship is not None:
+        layouts.insert(0, FactorLayout("", 0, ()))
+    return tuple(layouts)
 
 
 def tail_layout(
@@ -260,7 +278,8 @@ def tail_layout(
 
     Notes
     -----
-    Components so widely crossed that their sparse map would be too large are treated as one.
+    Components so widely crossed that their sparse map would be too large are treated as one, and
+    so is a tail with related levels.
     """
     starts = tuple(np.cumsum([0, *(factor.n_columns for factor in factors)])[:-1].tolist())
     n_columns = sum(factor.n_columns for factor in factors)
@@ -268,7 +287,8 @@ def tail_layout(
         empty = np.zeros(0, dtype=np.int64)
         return TailLayout((), (), (), empty, empty, empty)
     component = [np.zeros(factor.n_levels, dtype=np.int64) for factor in factors]
-    if sparse_map_size(factors, pairs, n_first) <= SPARSE_MAP_LIMIT:
+    related = any(factor.relationship is not None for factor in factors)
+    if not related and sparse_map_size(factors, pairs, n_first) <= SPARSE_MAP_LIMIT:
         component = _components(factors, pairs, n_first)
     buckets = _pack(factors, starts, component, n_columns)
     bucket_of, row_of, slot_of = (np.zeros(n_columns, dtype=np.int64) for _ in range(3))

@@ -15,7 +15,7 @@ from lmmformula.engine.crossproducts import CrossProducts
 from lmmformula.engine.kernels import block_product, pair_traces
 from lmmformula.engine.layout import FactorLayout, TailLayout
 
-__all__ = ["moment_matrix", "restricted_moments"]
+__all__ = ["dense_moments", "moment_matrix", "restricted_moments"]
 
 
 class Arranged(Protocol):
@@ -60,23 +60,60 @@ class Arranged(Protocol):
 
 def moment_matrix(total: CrossProducts, layouts: tuple[FactorLayout, ...]) -> FloatArray:
     """tr(H_i H_j) over the covariance entries of all factors, and I last, (T + 1, T + 1)."""
-    ends = np.cumsum([len(layout.directions) for layout in layouts])
+    ends = np.cumsum([len(layout.moment_directions) for layout in layouts])
     parts = [
-        slice(int(end) - len(layout.directions), int(end))
+        slice(int(end) - len(layout.moment_directions), int(end))
         for layout, end in zip(layouts, ends, strict=True)
     ]
     matrix = np.zeros((int(ends[-1]) + 1, int(ends[-1]) + 1))
     matrix[-1, -1] = total.n_obs
     for f, layout in enumerate(layouts):
         gram, here = total.gram[f], parts[f]
-        matrix[here, here] = pair_traces(gram, layout.directions, layout.directions)
-        edge = np.einsum("tab,ab->t", layout.directions, gram.sum(axis=2))
+        matrix[here, here] = pair_traces(gram, layout.moment_directions, layout.moment_directions)
+        edge = np.einsum("tab,ab->t", layout.moment_directions, gram.sum(axis=2))
         matrix[here, -1] = matrix[-1, here] = edge
         for g in range(f + 1, len(layouts)):
             values = total.pairs[f, g].values
-            block = pair_traces(values, layout.directions, layouts[g].directions)
+            block = pair_traces(values, layout.moment_directions, layouts[g].moment_directions)
             matrix[here, parts[g]], matrix[parts[g], here] = block, block.T
     return matrix
+
+
+def dense_moments(system: Arranged) -> FloatArray:
+    """As ``moment_matrix``, from the arranged sums of a dense tail (related levels)."""
+    first, factors = system.first, system.tail.factors
+    directions = [layout.moment_directions for layout in (first, *factors)]
+    ends = np.cumsum([len(part) for part in directions])
+    parts = [slice(int(e) - len(d), int(e)) for e, d in zip(ends, directions, strict=True)]
+    matrix = np.zeros((int(ends[-1]) + 1, int(ends[-1]) + 1))
+    here = parts[0]
+    matrix[here, here] = pair_traces(system.gram, directions[0], directions[0])
+    matrix[here, -1] = np.einsum("tab,ab->t", directions[0], system.gram.sum(axis=2))
+    eye = np.eye(first.k)[:, :, None] * np.ones(first.n_levels)
+    for i, flat in enumerate(system.cross.grams(eye, directions[0])):
+        for g in range(len(factors)):
+            sums = np.trace(_tail_block(system, flat, g, g), axis1=2, axis2=3)
+            matrix[i, parts[g + 1]] = np.einsum("tab,ab->t", directions[g + 1], sums)
+    for f, left in enumerate(factors):
+        own = np.trace(_tail_block(system, system.tail_gram, f, f), axis1=2, axis2=3)
+        matrix[parts[f + 1], -1] = np.einsum("tab,ab->t", directions[f + 1], own)
+        for g in range(f, len(factors)):
+            values = _tail_block(system, system.tail_gram, f, g).reshape(left.k, factors[g].k, -1)
+            traces = pair_traces(values, directions[f + 1], directions[g + 1])
+            matrix[parts[f + 1], parts[g + 1]] = traces
+    matrix[-1, -1] = system.n_obs
+    return np.asarray(np.triu(matrix) + np.triu(matrix, 1).T)
+
+
+def _tail_block(system: Arranged, flat: FloatArray, f: int, g: int) -> FloatArray:
+    """Two factors' part of a dense tail's storage, (k_f, k_g, J_f, J_g)."""
+    tail = system.tail
+    left, right = tail.factors[f], tail.factors[g]
+    rows = slice(tail.starts[f], tail.starts[f] + left.n_columns)
+    columns = slice(tail.starts[g], tail.starts[g] + right.n_columns)
+    block = flat.reshape(tail.n_columns, tail.n_columns)[rows, columns]
+    square = block.reshape(left.n_levels, left.k, right.n_levels, right.k)
+    return square.transpose(1, 3, 0, 2)
 
 
 def restricted_moments(system: Arranged, full: FloatArray) -> FloatArray:
@@ -104,16 +141,17 @@ def _moved_columns(
     """Columns D_i Z'X of the first factor and of the tail, and X'H_i X, (T, p, p)."""
     p = system.p
     F = system.first_xy[:, :p]
-    first = np.einsum("tab,brj->atrj", system.first.directions, F)
+    first = np.einsum("tab,brj->atrj", system.first.moment_directions, F)
     moves = [np.einsum("asj,atrj->tsr", F, first)]
-    first = first.reshape(system.first.k, -1, system.first.n_levels)
+    width = len(system.first.moment_directions) * p
+    first = first.reshape(system.first.k, width, system.first.n_levels)
     if not system.tail.factors:
         return (first, None), moves[0]
     parts = []
     for layout, start in zip(system.tail.factors, system.tail.starts, strict=True):
         F = system.tail_xy[start : start + layout.n_columns, :p]
         F = F.reshape(layout.n_levels, layout.k, p)
-        part = np.einsum("tab,jbr->jatr", layout.directions, F)
+        part = np.einsum("tab,jbr->jatr", layout.moment_directions, F)
         moves.append(np.einsum("jas,jatr->tsr", F, part))
         parts.append(part.reshape(layout.n_levels, layout.k, -1))
     return (first, system.tail.side_by_side(parts)), np.concatenate(moves)
@@ -121,8 +159,9 @@ def _moved_columns(
 
 def _working_gram(system: Arranged, first: FloatArray, tail: FloatArray | None) -> FloatArray:
     """W'Z'Z W for columns W of the first factor (k, c, J) and of the tail (q_tail, d)."""
-    flat = first.transpose(1, 0, 2).reshape(first.shape[1], -1)
-    AW = block_product(system.gram, first).transpose(1, 0, 2).reshape(first.shape[1], -1)
+    shape = first.shape[1], system.first.n_columns
+    flat = first.transpose(1, 0, 2).reshape(shape)
+    AW = block_product(system.gram, first).transpose(1, 0, 2).reshape(shape)
     products = flat @ AW.T
     if tail is None:
         return products

@@ -15,8 +15,9 @@ import numpy as np
 from lmmformula._arrays import FloatArray
 from lmmformula.covariance import semidefinite_cholesky
 from lmmformula.engine.evaluation import Evaluation
-from lmmformula.engine.hessian import average_information, exact_hessian
+from lmmformula.engine.hessian import average_information, exact_hessian, residual_forms
 from lmmformula.engine.layout import TermLayout
+from lmmformula.engine.residuals.point import ResidualPoint
 from lmmformula.engine.start import moment_start
 from lmmformula.engine.system import BlockedSystem
 from lmmformula.engine.threads import limited_threads
@@ -25,6 +26,7 @@ from lmmformula.errors import DimensionError
 __all__ = ["Objective", "Point"]
 
 UNIT_ROUNDING = 1e-16
+DIFFERENCE = 1e-4
 
 
 class Point:
@@ -37,37 +39,53 @@ class Point:
         Criterion; infinite where it could not be computed.
     """
 
-    def __init__(self, objective: Objective, phi: FloatArray, evaluation: Evaluation) -> None:
-        self.phi, self.evaluation, self.objective = phi, evaluation, objective
-        self.value = evaluation.value
+    def __init__(
+        self,
+        objective: Objective,
+        phi: FloatArray,
+        evaluation: Evaluation | None,
+        residuals: ResidualPoint | None = None,
+    ) -> None:
+        self.phi, self.objective, self.residuals = phi, objective, residuals
+        self._evaluation = evaluation
+        self.value = evaluation.value if evaluation is not None else np.inf
 
-    @cached_property
-    def _jacobian(self) -> list[FloatArray]:
-        return [term.structure.jacobian(part) for term, part in self.objective.parts(self.phi)]
+    @property
+    def evaluation(self) -> Evaluation:
+        """What the criterion was computed from; only where it is finite."""
+        assert self._evaluation is not None
+        return self._evaluation
 
     @property
     def jacobian(self) -> FloatArray:
         """Derivative of the terms' covariance entries in phi, (T, n_phi)."""
-        return _block_diagonal(self._jacobian)
+        return _block_diagonal(
+            [term.structure.jacobian(part) for term, part in self.objective.parts(self.phi)]
+        )
+
+    @cached_property
+    def speeds(self) -> FloatArray:
+        """How phi moves the covariances along the evaluation's directions, (T, n_phi)."""
+        return _block_diagonal(
+            [term.structure.speeds(part) for term, part in self.objective.parts(self.phi)]
+        )
 
     @cached_property
     def gradient(self) -> FloatArray:
         """df/dphi, shape (n_phi,)."""
         with self.objective.threads():
-            blocks = self.evaluation.gradients
-        pieces = []
-        for (term, _), jacobian, block in zip(
-            self.objective.parts(self.phi), self._jacobian, blocks, strict=True
-        ):
-            rows, columns = term.structure.pairs
-            pieces.append((term.structure.multiplicity * block[rows, columns]) @ jacobian)
-        return np.concatenate(pieces)
+            forms = self.evaluation.forms(self.evaluation.gradients)
+            order = self.evaluation.direction_order
+            own = np.asarray((forms if order is None else forms[order]) @ self.speeds)
+            if self.residuals is None:
+                return own
+            return np.append(own, self.residuals.slopes(self.evaluation))
 
     def hessian(self, *, exact: bool) -> FloatArray:
         """Second derivatives (exact) or the average information, (n_phi, n_phi)."""
         with self.objective.threads():
             entries = (exact_hessian if exact else average_information)(self.evaluation)
-        jacobian = self.jacobian
+        speeds = self.speeds
         curvature = _block_diagonal(
             [
                 term.structure.curvature(part, block)
@@ -76,15 +94,45 @@ class Point:
                 )
             ]
         )
-        hessian: FloatArray = jacobian.T @ entries @ jacobian + curvature
-        return 0.5 * (hessian + hessian.T)
+        hessian: FloatArray = speeds.T @ entries @ speeds + curvature
+        hessian = 0.5 * (hessian + hessian.T)
+        if self.residuals is None:
+            return hessian
+        return self._differenced(hessian) if exact else self._bordered(hessian, self.residuals)
+
+    def _bordered(self, inner: FloatArray, residuals: ResidualPoint) -> FloatArray:
+        """Average information, with rows of the residuals' parameters."""
+        evaluation = self.evaluation
+        working = residuals.working(evaluation)
+        scale = evaluation.nu / evaluation.pwrss
+        order = evaluation.direction_order
+        forms, mixed = residual_forms(evaluation), working.mixed
+        mixed = scale * mixed - (scale / evaluation.pwrss) * np.outer(forms, working.forms)
+        mixed = self.speeds.T @ (mixed if order is None else mixed[order])
+        own = scale * working.own
+        own -= (scale / evaluation.pwrss) * np.outer(working.forms, working.forms)
+        return np.block([[inner, mixed], [mixed.T, own]])
+
+    def _differenced(self, inner: FloatArray) -> FloatArray:
+        """Rows of the residuals' parameters: central differences of the exact gradient."""
+        n, total = len(inner), len(self.phi)
+        hessian = np.zeros((total, total))
+        for j, step in enumerate(DIFFERENCE * np.eye(total)[n:], n):
+            ahead, behind = (self.objective.computed(self.phi + s * step) for s in (1.0, -1.0))
+            ends = [point for point in (ahead, self, behind) if np.isfinite(point.value)]
+            first, last = ends[0], ends[-1]  # one-sided where R is not positive definite beyond
+            width = max(first.phi[j] - last.phi[j], DIFFERENCE)
+            hessian[j] = (first.gradient - last.gradient) / width
+        hessian[:n, n:] = hessian[n:, :n].T
+        hessian[:n, :n] = inner
+        hessian[n:, n:] = 0.5 * (hessian[n:, n:] + hessian[n:, n:].T)
+        return hessian
 
     @cached_property
     def effective(self) -> FloatArray:
         """Orthonormal directions in which the covariances change, (n_phi, any)."""
-        return _block_diagonal(
-            [term.structure.effective(part) for term, part in self.objective.parts(self.phi)]
-        )
+        blocks = [term.structure.effective(part) for term, part in self.objective.parts(self.phi)]
+        return _block_diagonal([*blocks, *self.objective.residual_identity])
 
     def snapped(self, phi: FloatArray, tolerance: float) -> FloatArray:
         """``phi`` with tiny variances set to zero where the gradient here does not want them."""
@@ -94,7 +142,7 @@ class Point:
                 self.objective.parts(phi), self.evaluation.gradients, strict=True
             )
         ]
-        return np.concatenate(pieces)
+        return np.concatenate([np.zeros(0), *pieces, self.objective.residual_part(phi)])
 
 
 class Objective:
@@ -117,13 +165,16 @@ class Objective:
     def __init__(self, system: BlockedSystem, reml: bool = True) -> None:
         self.system, self.reml = system, reml
         self.n_evaluations = 0
-        ends = np.cumsum([term.structure.n_phi for term in system.terms])
+        ends = np.cumsum([term.structure.n_phi for term in system.terms], dtype=np.int64)
         self._slices = [
             slice(int(end) - term.structure.n_phi, int(end))
             for term, end in zip(system.terms, ends, strict=True)
         ]
-        self.n_phi = int(ends[-1])
-        self.hessian_is_cheap = system.hessian_is_cheap
+        self.n_terms_phi = self._slices[-1].stop if self._slices else 0
+        residual = system.residual
+        self.n_residual = residual.covariance.n_phi if residual is not None else 0
+        self.n_phi = self.n_terms_phi + self.n_residual
+        self.hessian_is_cheap = system.hessian_is_cheap and not self.n_residual
         self.rounding = UNIT_ROUNDING * system.n_obs
 
     def threads(self) -> AbstractContextManager[Any]:
@@ -140,21 +191,73 @@ class Objective:
         """Lambda of every term, working units."""
         return [term.structure.factor(part) for term, part in self.parts(phi)]
 
+    def directions(self, phi: FloatArray) -> list[FloatArray] | None:
+        """Directions of every term's covariance for second derivatives; None for its entries."""
+        if not any(term.structure.reduced for term in self.system.terms):
+            return None
+        return [term.structure.directions(part) for term, part in self.parts(phi)]
+
     def evaluate(self, phi: FloatArray) -> Point:
         """Compute the criterion (and count it)."""
         self.n_evaluations += 1
+        return self.computed(phi)
+
+    def computed(self, phi: FloatArray) -> Point:
+        """The criterion as a part of something else, such as a difference of gradients."""
+        residuals, system = None, self.system
         with self.threads():
-            evaluation = Evaluation(self.system, self.factors(phi), self.reml)
+            if system.residual is not None:
+                residuals = ResidualPoint.of(system, self.residual_part(phi))
+                if residuals is None:
+                    return Point(self, phi, None)
+                system = residuals.system
+            evaluation = Evaluation(system, self.factors(phi), self.reml, self.directions(phi))
         if np.isfinite(evaluation.value):
-            cancelled = self.system.xy[-1, -1] / evaluation.pwrss
+            cancelled = system.xy[-1, -1] / evaluation.pwrss
             self.rounding = UNIT_ROUNDING * (self.system.n_obs + evaluation.nu * cancelled)
-        return Point(self, phi, evaluation)
+        return Point(self, phi, evaluation, residuals)
 
     def start(self, size: float | None = None) -> FloatArray:
         """Starting values from moments, or ``size`` times the identity for every term."""
         if size is None:
-            return moment_start(self.system, self.reml)
-        return np.concatenate([term.structure.start(size) for term in self.system.terms])
+            terms = moment_start(self.system, self.reml)
+            return self._best_start(np.append(terms, self._residual_start()))
+        starts = [term.structure.start(size) for term in self.system.terms]
+        return np.concatenate([np.zeros(0), *starts, self._residual_start()])
+
+    def _residual_start(self) -> FloatArray:
+        residual = self.system.residual
+        return residual.covariance.start() if residual is not None else np.zeros(0)
+
+    def residual_part(self, phi: FloatArray) -> FloatArray:
+        """Parameters of the residuals, the last ones."""
+        return phi[self.n_terms_phi :]
+
+    @property
+    def residual_identity(self) -> list[FloatArray]:
+        """Identity over the residuals' parameters, where there are any."""
+        return [np.eye(self.n_residual)] if self.n_residual else []
+
+    def _best_start(self, phi: FloatArray) -> FloatArray:
+        """Of the correlations that the structures propose, those with the lowest criterion."""
+        lowest = None
+        proposed = [
+            (piece, term.structure.candidates(part))
+            for (term, part), piece in zip(self.parts(phi), self._slices, strict=True)
+        ]
+        if self.system.residual is not None:
+            piece = slice(self.n_terms_phi, self.n_phi)
+            proposed.append((piece, self.system.residual.covariance.candidates()))
+        for piece, candidates in proposed:
+            for values in candidates:
+                if lowest is None:
+                    lowest = self.evaluate(phi).value
+                trial = phi.copy()
+                trial[piece] = values
+                value = self.evaluate(trial).value
+                if value < lowest:
+                    phi, lowest = trial, value
+        return phi
 
     def phi_from_theta(self, theta: FloatArray) -> FloatArray:
         """Optimizer's parameters of the user's theta."""
@@ -165,7 +268,7 @@ class Objective:
                 got=f"shape {theta.shape}, expected ({self.system.n_theta},)",
                 suggestion="use the order of `results.theta`",
             )
-        pieces, start = [], 0
+        pieces, start = [np.zeros(0)], 0
         for term in self.system.terms:
             size = term.structure.n_theta
             template = term.structure.template(theta[start : start + size])
@@ -173,6 +276,8 @@ class Objective:
             factor = np.asarray(np.linalg.solve(basis, template), dtype=np.float64)
             pieces.append(term.structure.from_template(factor))
             start += size
+        if self.system.residual is not None:
+            pieces.append(self.system.residual.covariance.from_natural(theta[start:]))
         return np.concatenate(pieces)
 
     def templates(self, phi: FloatArray) -> list[FloatArray]:
@@ -185,14 +290,15 @@ class Objective:
 
     def theta(self, phi: FloatArray, templates: list[FloatArray] | None = None) -> FloatArray:
         """The user's theta (from its templates, where these are at hand)."""
-        return np.concatenate(
-            [
-                term.structure.theta(template)
-                for term, template in zip(
-                    self.system.terms, templates or self.templates(phi), strict=True
-                )
-            ]
-        )
+        pieces = [
+            term.structure.theta(template)
+            for term, template in zip(
+                self.system.terms, templates or self.templates(phi), strict=True
+            )
+        ]
+        if self.system.residual is not None:
+            pieces.append(self.system.residual.covariance.natural(self.residual_part(phi)))
+        return np.concatenate([np.zeros(0), *pieces])
 
 
 def lower_template(factor: FloatArray, unit: FloatArray) -> FloatArray:

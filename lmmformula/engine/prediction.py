@@ -19,7 +19,7 @@ McLean, Sanders and Stroup (1991), The American Statistician 45, 54-64.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -28,8 +28,10 @@ import numpy as np
 from lmmformula._arrays import CodeArray, FloatArray, IntArray
 from lmmformula.engine.evaluation import Evaluation
 from lmmformula.engine.kernels import block_product
+from lmmformula.engine.kriging import NewPlaces, kriged, new_places
 from lmmformula.engine.objective import Objective
 from lmmformula.engine.system import BlockedSystem
+from lmmformula.engine.tail_rows import TailRows
 from lmmformula.matrices import RandomBlock
 
 __all__ = [
@@ -39,8 +41,6 @@ __all__ = [
     "joint_covariance",
     "target_rows",
 ]
-
-CHUNK_ELEMENTS = 8_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,10 +53,17 @@ class TargetRows:
     effects : tuple of (ndarray (n, k), ndarray (n,)) or None
         Columns and level codes for every grouping factor, elimination order; -1 is a level that
         was not fitted. None where a factor takes no part.
+    extra : tuple of ndarray (m, J + m), or None
+        For every factor with related levels: rows of L for m levels beyond the J fitted ones,
+        which have the codes J, J + 1, and so on.
+    places : tuple of NewPlaces
+        Rows at times or places where no effect was fitted; their columns are zeros here.
     """
 
     X: FloatArray
     effects: tuple[tuple[FloatArray, CodeArray] | None, ...]
+    extra: tuple[FloatArray | None, ...]
+    places: tuple[NewPlaces, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,7 +77,8 @@ class ErrorForms:
     fixed : ndarray
         Fixed effects, with what the random effects take over from them.
     new : ndarray
-        Random effects of levels that were not fitted.
+        Random effects of levels or at places that were not fitted, or the part of them that the
+        fitted ones do not tell.
     gaps : ndarray, shape (n, p)
         The vectors a, working basis.
     """
@@ -87,7 +95,10 @@ class ErrorForms:
 
 
 def target_rows(
-    system: BlockedSystem, X: FloatArray, random: Mapping[int, RandomBlock]
+    system: BlockedSystem,
+    X: FloatArray,
+    random: Mapping[int, RandomBlock],
+    places: Mapping[int, FloatArray | None] | None = None,
 ) -> TargetRows:
     """Carry rows into the working basis.
 
@@ -98,17 +109,25 @@ def target_rows(
         Fixed-effects columns as the user has them.
     random : mapping of int to RandomBlock
         Terms that take part, by their position in the model; all or none of a grouping factor's.
+        Related levels may be more than the fitted ones, which come first.
+    places : mapping of int to ndarray (n, d) or None, optional
+        Coordinates of the rows, for terms over times or places; without them a row of zeros means
+        that the row has no such effect.
     """
     effects: list[tuple[FloatArray, CodeArray] | None] = []
+    extra: list[FloatArray | None] = []
     for factor in system.factors:
         members = [term.index for term in factor.terms if term.index in random]
+        L = random[members[0]].relationship if members else None
+        extra.append(None if L is None or len(L) == factor.n_levels else L[factor.n_levels :])
         if not members:
             effects.append(None)
             continue
         columns = [random[index].z @ system.basis.random[index] for index in members]
         z = columns[0] if len(columns) == 1 else np.hstack(columns)
         effects.append((z, random[members[0]].codes))
-    return TargetRows(X @ system.basis.fixed, tuple(effects))
+    moved = new_places(system, random, places or {})
+    return TargetRows(X @ system.basis.fixed, tuple(effects), tuple(extra), moved)
 
 
 def joint_covariance(system: BlockedSystem, theta: FloatArray, reml: bool) -> JointCovariance:
@@ -142,7 +161,7 @@ class JointCovariance:
 
     def forms(self, rows: TargetRows) -> ErrorForms:
         """Variances of the errors of rows; NaN in a row with missing values."""
-        n = len(rows.X)
+        n, tail = len(rows.X), self._tail_rows(rows)
         random, new, gaps = np.zeros(n), np.zeros(n), rows.X.copy()
         known: list[tuple[FloatArray, IntArray] | None] = []
         for f, part in enumerate(rows.effects):
@@ -151,16 +170,21 @@ class JointCovariance:
                 continue
             z, codes = part
             seen = codes >= 0
-            if not seen.all():
-                new += np.where(seen, 0.0, np.sum((z @ self._Lambda(f)) ** 2, axis=1))
+            own = self._own_variance(f, codes, rows.extra[f])
+            if rows.places:
+                z, apart = kriged(rows.places, f, z, self._Lambda(f))
+                new += apart * self._level_variance(f, codes, rows.extra[f])
+            if own.any():
+                new += own * np.sum((z @ self._Lambda(f)) ** 2, axis=1)
                 z, codes = np.where(seen[:, None], z, 0.0), np.where(seen, codes, 0)
+            carried = self._carried if f == 0 or tail is None else tail.carried(f - 1)
             for a in range(z.shape[1]):
-                gaps -= z[:, a, None] * self._carried(f)[a, codes]
+                gaps -= z[:, a, None] * carried[a, codes]
             known.append((z, codes.astype(np.int64)))
         if known[0] is not None:
             random += _row_forms(self._first_blocks, *known[0])
-        if self.evaluation.tail is not None:
-            random += self._tail_forms(known, n)
+        if tail is not None:
+            random += self._tail_forms(tail, known, n)
         fixed = np.einsum("ip,pq,iq->i", gaps, self.evaluation.Phi, gaps, optimize=True)
         return ErrorForms(random, fixed, new, gaps)
 
@@ -168,23 +192,59 @@ class JointCovariance:
         tail = self.evaluation.tail
         return self.evaluation.Lambda if factor == 0 or tail is None else tail.Lambdas[factor - 1]
 
-    def _carried(self, factor: int) -> FloatArray:
-        """B of one factor, (k, J, p): the modes that each column of X would have as response."""
-        return self._all_carried[factor]
+    def _own_variance(self, factor: int, codes: CodeArray, extra: FloatArray | None) -> FloatArray:
+        """Variance of each row's level given the fitted ones' effects, in units of Sigma.
+
+        An unknown level among related ones stands for an unrelated one with a variance like theirs.
+        """
+        layout = self.system.factors[factor]
+        L, J, unknown = layout.relationship, layout.n_levels, 1.0
+        if L is not None:
+            unknown = float(np.sum(L**2)) / J
+        own = np.where(codes < 0, unknown, 0.0)
+        if extra is not None:
+            beyond = codes >= J
+            own[beyond] = np.sum(extra[:, J:] ** 2, axis=1)[codes[beyond] - J]
+        return own
+
+    def _level_variance(
+        self, factor: int, codes: CodeArray, extra: FloatArray | None
+    ) -> FloatArray:
+        """Variance of each row's level over the population, in units of Sigma."""
+        L = self.system.factors[factor].relationship
+        if L is None:
+            return np.ones(len(codes))
+        members = L if extra is None else np.vstack([np.pad(L, ((0, 0), (0, len(extra)))), extra])
+        variances = np.append(np.sum(members**2, axis=1), np.sum(L**2) / len(L))
+        return variances[codes]
 
     @cached_property
-    def _all_carried(self) -> list[FloatArray]:
+    def _fitted_tail(self) -> TailRows:
+        return TailRows(self.evaluation, self.system.relations)
+
+    def _tail_rows(self, rows: TargetRows) -> TailRows | None:
+        """The tail as these rows need it."""
+        if self.evaluation.tail is None:
+            return None
+        relations, extra = self.system.relations, rows.extra[1:]
+        if relations is None or all(more is None for more in extra):
+            return self._fitted_tail
+        factors = self.system.tail.factors
+        known = [
+            None if more is None else more[:, : factor.n_levels]
+            for more, factor in zip(extra, factors, strict=True)
+        ]
+        return TailRows(self.evaluation, relations.extended(known))
+
+    @cached_property
+    def _carried(self) -> FloatArray:
+        """B of the first factor, (k, J, p): the modes that each column of X would have."""
         evaluation, p = self.evaluation, self.system.p
         columns = self.system.first_xy[:, :p]
         if evaluation.tail is not None:
             columns = columns - self.system.cross.times(evaluation.N_xy[:, :p])
         first = block_product(evaluation.N, columns)
-        carried = [np.ascontiguousarray(first.transpose(0, 2, 1))]
-        if evaluation.tail is not None:
-            for f in range(len(self.system.tail.factors)):
-                part = evaluation.of_factor(evaluation.N_xy[:, :p], f)
-                carried.append(np.ascontiguousarray(part.transpose(1, 0, 2)))
-        return carried
+        return np.ascontiguousarray(first.transpose(0, 2, 1))
 
     @cached_property
     def _first_blocks(self) -> FloatArray:
@@ -195,7 +255,9 @@ class JointCovariance:
         coupled = self.system.cross.adjoint(tail.flat_N)
         return N + block_product(block_product(N, coupled), N)
 
-    def _tail_forms(self, known: list[tuple[FloatArray, IntArray] | None], n: int) -> FloatArray:
+    def _tail_forms(
+        self, tail: TailRows, known: list[tuple[FloatArray, IntArray] | None], n: int
+    ) -> FloatArray:
         """What the tail adds: its own blocks, and twice those with the first factor."""
         total = np.zeros(n)
         for f, left in enumerate(known[1:]):
@@ -204,40 +266,26 @@ class JointCovariance:
             for g in range(f, len(known) - 1):
                 right = known[g + 1]
                 if right is not None:
-                    total += (1.0 if f == g else 2.0) * self._pair_forms(f, left, g, right)
+                    total += (1.0 if f == g else 2.0) * _pair_forms(tail, f, left, g, right)
             if known[0] is not None:
-                total -= 2.0 * self._mixed_forms(known[0], f, left)
+                total -= 2.0 * self._mixed_forms(tail, known[0], f, left)
         return total
 
-    def _pair_forms(
-        self, f: int, left: tuple[FloatArray, IntArray], g: int, right: tuple[FloatArray, IntArray]
-    ) -> FloatArray:
-        """Return z_f' N z_g between two factors of the tail (or one with itself)."""
-        layout, tail = self.system.tail, self.evaluation.tail
-        assert tail is not None
-        (z, codes), (other, levels) = left, right
-        row = layout.starts[f] + codes * z.shape[1]
-        column = layout.starts[g] + levels * other.shape[1]
-        total, apart = np.zeros(len(z)), self._component[row] != self._component[column]
-        for a in range(z.shape[1]):
-            for b in range(other.shape[1]):
-                safe = np.where(apart, row, column + b)  # any address of the same component
-                values = tail.flat_N[layout.address(row + a, safe)]
-                total += z[:, a] * other[:, b] * values
-        return np.where(apart, 0.0, total)
-
     def _mixed_forms(
-        self, first: tuple[FloatArray, IntArray], f: int, right: tuple[FloatArray, IntArray]
+        self,
+        tail: TailRows,
+        first: tuple[FloatArray, IntArray],
+        f: int,
+        right: tuple[FloatArray, IntArray],
     ) -> FloatArray:
         """Return z_1' N_1 C N_tail z_f, with C N_tail taken a few columns at a time."""
-        layout = self.system.tail
         (z, codes), (other, levels) = first, right
         weighted = np.einsum("ia,abi->ib", z, self.evaluation.N[:, :, codes])
-        column = layout.starts[f] + levels * other.shape[1]
-        together = self._first_component[codes] == self._component[column]
-        slots = [layout.slot_of[column + b] for b in range(other.shape[1])]
+        column = tail.column(f, levels)
+        together = tail.first_component[codes] == tail.component[column]
+        slots = [tail.slots(column + b) for b in range(other.shape[1])]
         total = np.zeros(len(z))
-        for start, block in self._coupled():
+        for start, block in tail.coupled():
             for b, slot in enumerate(slots):
                 rows = np.flatnonzero(together & (slot >= start) & (slot < start + block.shape[1]))
                 for a in range(z.shape[1]):
@@ -245,61 +293,23 @@ class JointCovariance:
                     total[rows] += weighted[rows, a] * values * other[rows, b]
         return total
 
-    @cached_property
-    def _component(self) -> IntArray:
-        """Number of the independent component that holds each tail column."""
-        layout = self.system.tail
-        starts = np.cumsum([0, *(len(bucket.columns) for bucket in layout.buckets)])
-        return starts[layout.bucket_of] + layout.row_of
 
-    @cached_property
-    def _first_component(self) -> IntArray:
-        """Component that each level of the first factor touches.
-
-        C_j D C_j' with D the component's number on the diagonal is that number times the sum of
-        squares of C_j; a level without any coupling belongs anywhere.
-        """
-        layout, cross = self.system.tail, self.system.cross
-        if layout.is_single:
-            return np.zeros(self.system.first.n_levels, dtype=np.int64)
-        columns = np.arange(layout.n_columns)
-        diagonal = layout.address(columns, columns)
-        sums = []
-        for values in (np.ones(layout.n_columns), self._component.astype(np.float64)):
-            flat = np.zeros(layout.storage)
-            flat[diagonal] = values
-            sums.append(np.einsum("aaj->j", cross.adjoint(flat)))
-        size, number = sums
-        return np.rint(number / np.where(size > 0.0, size, 1.0)).astype(np.int64)
-
-    @cached_property
-    def _packed(self) -> FloatArray:
-        """N of the tail as (q_tail, m): the entries of a column by slot in its component."""
-        layout, tail = self.system.tail, self.evaluation.tail
-        assert tail is not None
-        if layout.is_single:
-            return tail.N[0][0]
-        width = max(bucket.columns.shape[1] for bucket in layout.buckets)
-        packed = np.zeros((layout.n_columns + 1, width))
-        for bucket, block in zip(layout.buckets, tail.N, strict=True):
-            packed[bucket.columns, : block.shape[1]] = block
-        return packed[:-1]
-
-    def _coupled(self) -> Iterator[tuple[int, FloatArray]]:
-        """C N_tail in pieces: first slot, (k, slots, J). A single piece is kept."""
-        if self._whole is not None:
-            yield 0, self._whole
-            return
-        step = max(1, CHUNK_ELEMENTS // self.system.first.n_columns)
-        for start in range(0, self._packed.shape[1], step):
-            piece = np.ascontiguousarray(self._packed[:, start : start + step])
-            yield start, self.system.cross.times(piece)
-
-    @cached_property
-    def _whole(self) -> FloatArray | None:
-        if self.system.first.n_columns * self._packed.shape[1] > CHUNK_ELEMENTS:
-            return None
-        return self.system.cross.times(self._packed)
+def _pair_forms(
+    tail: TailRows,
+    f: int,
+    left: tuple[FloatArray, IntArray],
+    g: int,
+    right: tuple[FloatArray, IntArray],
+) -> FloatArray:
+    """Return z_f' N z_g between two factors of the tail (or one with itself)."""
+    (z, codes), (other, levels) = left, right
+    row, column = tail.column(f, codes), tail.column(g, levels)
+    total, apart = np.zeros(len(z)), tail.component[row] != tail.component[column]
+    for a in range(z.shape[1]):
+        for b in range(other.shape[1]):
+            safe = np.where(apart, row, column + b)  # any address of the same component
+            total += z[:, a] * other[:, b] * tail.entries(row + a, safe)
+    return np.where(apart, 0.0, total)
 
 
 def _row_forms(blocks: FloatArray, z: FloatArray, codes: IntArray) -> FloatArray:

@@ -28,9 +28,11 @@ INDEPENDENT = 1e-10
 
 def moment_start(system: BlockedSystem, reml: bool) -> FloatArray:
     """Optimizer's parameters to start from, working units."""
+    if not system.terms:
+        return np.zeros(0)
     moments = system.moments[int(reml)]
     forms = [
-        factor.directions.reshape(len(factor.directions), -1) @ (c @ c.T).ravel()
+        np.einsum("tab,ab->t", factor.moment_directions, c @ c.T)
         for factor, c in zip(system.factors, _residual_sums(system), strict=True)
     ]
     target = np.append(np.concatenate(forms), system.xy[-1, -1])
@@ -40,18 +42,13 @@ def moment_start(system: BlockedSystem, reml: bool) -> FloatArray:
     residual = max(solution[-1], SMALLEST_RESIDUAL * system.xy[-1, -1] / system.n_obs)
     starts, position = {}, 0
     for factor in system.factors:
-        entries = solution[position : position + len(factor.directions)]
-        position += len(factor.directions)
-        Sigma = np.einsum("t,tab->ab", entries / residual, factor.directions)
-        floor = 0.5 / np.sqrt(factor.n_levels)
+        entries = solution[position : position + len(factor.moment_directions)]
+        position += len(factor.moment_directions)
+        Sigma = np.einsum("t,tab->ab", entries / residual, factor.moment_directions)
         for term in factor.terms:
+            floor = 0.5 / np.sqrt(factor.n_levels)
             block = Sigma[term.columns, term.columns]
-            if term.structure.invariance != "linear":
-                block = np.diag(np.diag(block))
-            values, vectors = np.linalg.eigh(block)
-            roots = np.sqrt(np.clip(values, floor**2, LARGEST**2))
-            template = (vectors * roots) @ vectors.T
-            starts[term.index] = term.structure.from_template(template)
+            starts[term.index] = term.structure.from_moments(block, floor, LARGEST)
     return np.concatenate([starts[index] for index in range(len(starts))])
 
 

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
 from lmmformula._arrays import FloatArray, IntArray
 from lmmformula.engine.basis import EXACT_FIT, WorkingBasis, centred, learn_basis, solved
-from lmmformula.engine.cross import Cross, NoCross, cross_blocks
-from lmmformula.engine.crossproducts import CrossProducts, accumulate, response_products
+from lmmformula.engine.cross import Cross, cross_blocks
+from lmmformula.engine.crossproducts import (
+    CrossProducts,
+    PairBlocks,
+    accumulate,
+    no_pairs,
+    response_products,
+)
 from lmmformula.engine.layout import (
     FactorLayout,
     TailLayout,
@@ -19,12 +25,14 @@ from lmmformula.engine.layout import (
     factor_layouts,
     tail_layout,
 )
-from lmmformula.engine.moments import moment_matrix, restricted_moments
+from lmmformula.engine.moments import dense_moments, moment_matrix, restricted_moments
+from lmmformula.engine.relationship import Relations
+from lmmformula.engine.residuals.model import ResidualModel
 from lmmformula.engine.threads import limited_threads
 from lmmformula.errors import DesignError, DimensionError
 from lmmformula.matrices import ModelMatrices
 
-__all__ = ["BlockedSystem", "assemble", "replace_response"]
+__all__ = ["BlockedSystem", "assemble", "rearranged", "replace_response", "tail_sums"]
 
 MEMORY_LIMIT = 16e9
 BLOCKS_HELD = 5
@@ -59,6 +67,11 @@ class BlockedSystem:
         Sum of the log prior weights.
     moments : tuple of ndarray, shape (T + 1, T + 1)
         Traces from which starting values are found, for ML and for REML (module ``moments``).
+    residual : ResidualModel or None
+        Rows and covariance of structured residuals; the sums here are then those at the
+        parameters asked for last.
+    pairs : dict
+        Sums for pairs of factors, kept where residuals are structured.
     """
 
     first: FactorLayout
@@ -73,6 +86,8 @@ class BlockedSystem:
     n_obs: int
     log_weights: float
     moments: tuple[FloatArray, ...]
+    residual: ResidualModel | None = None
+    pairs: dict[tuple[int, int], PairBlocks] = field(default_factory=dict)
 
     @cached_property
     def factors(self) -> tuple[FactorLayout, ...]:
@@ -86,17 +101,33 @@ class BlockedSystem:
         return tuple(sorted(terms, key=lambda term: term.index))
 
     @cached_property
+    def relations(self) -> Relations | None:
+        """What relates the tail's levels; its arrays are for independent sources of the effects."""
+        return Relations.of(self.tail)
+
+    @cached_property
     def entry_order(self) -> IntArray | None:
         """Covariance entries in the model's order of terms, as positions in elimination order.
 
         None where the two orders are the same.
         """
+        return self.order_of([len(term.structure.multiplicity) for term in self.terms])
+
+    def order_of(self, sizes: list[int]) -> IntArray | None:
+        """Quantities by term in the model's order, as positions in elimination order.
+
+        Parameters
+        ----------
+        sizes : list of int
+            Number of quantities of each term, model order.
+        """
         position, start = {}, 0
         for factor in self.factors:
             for term in factor.terms:
-                size = len(term.structure.multiplicity)
-                position[term.index] = np.arange(start, start + size)
-                start += size
+                position[term.index] = np.arange(start, start + sizes[term.index])
+                start += sizes[term.index]
+        if not position:
+            return None
         order = np.concatenate([position[index] for index in range(len(position))])
         return None if bool(np.all(np.diff(order) == 1)) else order
 
@@ -113,7 +144,8 @@ class BlockedSystem:
     @property
     def n_theta(self) -> int:
         """Number of covariance parameters, sigma apart."""
-        return sum(term.structure.n_theta for term in self.terms)
+        own = sum(term.structure.n_theta for term in self.terms)
+        return own + (self.residual.covariance.n_phi if self.residual is not None else 0)
 
     @property
     def hessian_is_cheap(self) -> bool:
@@ -161,6 +193,8 @@ def assemble(chunks: Iterable[ModelMatrices]) -> BlockedSystem:
                 continue
             if total is None:
                 layouts, basis = factor_layouts(matrices), learn_basis(matrices)
+                if matrices.residual is not None:
+                    return _structured(matrices, layouts, basis)
                 total = _zero(layouts, matrices.p)
             accumulate(total, matrices, layouts, basis)
         if total is None:
@@ -197,17 +231,65 @@ def replace_response(
         )
     with limited_threads():
         basis = centred(system.basis, matrices, y)
+        if system.residual is not None:
+            return _structured(replace(matrices, y=y), system.factors, basis, system)
         columns, corner = response_products(matrices, system.factors, basis, y)
     first_xy = system.first_xy.copy()
     first_xy[:, -1] = columns[0]
     tail_xy = system.tail_xy
     if system.tail.factors:
         tail_xy = tail_xy.copy()
-        tail_xy[:, -1] = np.concatenate([part.T.ravel() for part in columns[1:]])
+        column = np.concatenate([part.T.ravel() for part in columns[1:]])[:, None]
+        if system.relations is not None:
+            column = system.relations.backward(column)
+        tail_xy[:, -1] = column[:, 0]
     xy = system.xy.copy()
     xy[-1] = xy[:, -1] = corner
     _check_residual(xy, system.n_obs)
     return replace(system, basis=basis, first_xy=first_xy, tail_xy=tail_xy, xy=xy)
+
+
+def rearranged(system: BlockedSystem, total: CrossProducts) -> BlockedSystem:
+    """The same layout with other sums."""
+    cross = system.cross
+    if system.tail.factors and system.first.terms:
+        pairs = [total.pairs[0, g] for g in range(1, len(system.factors))]
+        cross = cross_blocks(system.first, system.tail, pairs)
+    tail_gram, tail_xy = tail_sums(total, system.tail)
+    return replace(
+        system,
+        gram=total.gram[0],
+        first_xy=total.fixed[0],
+        cross=cross,
+        tail_gram=tail_gram,
+        tail_xy=tail_xy,
+        xy=total.xy,
+        log_weights=total.log_weights,
+        pairs=total.pairs,
+    )
+
+
+def _structured(
+    matrices: ModelMatrices,
+    layouts: tuple[FactorLayout, ...],
+    basis: WorkingBasis,
+    like: BlockedSystem | None = None,
+) -> BlockedSystem:
+    """A system whose residuals have parameters, arranged at their starting values.
+
+    Starting values of the random effects are those of independent residuals.
+    """
+    covariance = like.residual.covariance if like is not None and like.residual else None
+    residual = ResidualModel(matrices, layouts, basis, covariance)
+    at = residual.whitened(residual.covariance.start())
+    assert at is not None
+    total = residual.products(at)
+    if like is None:
+        system = _arranged(total, layouts, basis)
+    else:
+        _check_residual(total.xy, total.n_obs)
+        system = rearranged(like, total)
+    return replace(system, basis=basis, residual=residual, pairs=total.pairs)
 
 
 def _zero(layouts: tuple[FactorLayout, ...], p: int) -> CrossProducts:
@@ -239,18 +321,12 @@ def _arranged(
     """Put the sums where the elimination wants them."""
     _check_residual(total.xy, total.n_obs)
     first, rest = layouts[0], layouts[1:]
-    pairs = [total.pairs[0, g] for g in range(1, len(layouts))]
+    none = no_pairs
+    pairs = [total.pairs.get((0, g), none(first, right)) for g, right in enumerate(rest, 1)]
     tail = tail_layout(rest, pairs, first.n_levels)
     _check_memory(tail, layouts)
-    cross: Cross = NoCross()
-    p = total.xy.shape[0] - 1
-    tail_gram, tail_xy = np.zeros(tail.storage), np.zeros((tail.n_columns, p + 1))
-    if rest:
-        cross = cross_blocks(first, tail, pairs)
-        tail_gram = _tail_gram(total, tail)
-        tail_xy = np.concatenate(
-            [part.transpose(2, 0, 1).reshape(-1, p + 1) for part in total.fixed[1:]]
-        )
+    cross = cross_blocks(first, tail, pairs)
+    tail_gram, tail_xy = tail_sums(total, tail)
     system = BlockedSystem(
         first=first,
         tail=tail,
@@ -263,22 +339,38 @@ def _arranged(
         xy=total.xy,
         n_obs=total.n_obs,
         log_weights=total.log_weights,
-        moments=(moment_matrix(total, layouts),),
+        moments=(),
     )
-    restricted = restricted_moments(system, system.moments[0])
-    return replace(system, moments=(*system.moments, restricted))
+    related = system.relations is not None
+    full = dense_moments(system) if related else moment_matrix(total, layouts)
+    return replace(system, moments=(full, restricted_moments(system, full)))
 
 
 def _check_memory(tail: TailLayout, layouts: tuple[FactorLayout, ...]) -> None:
     """Raise where the tail's blocks, and two more for each direction, would not fit."""
-    needed = 8.0 * (BLOCKS_HELD + 2 * len(layouts[0].directions)) * tail.storage
+    needed = 8.0 * (BLOCKS_HELD + layouts[0].k * (layouts[0].k + 1)) * tail.storage
     if needed > MEMORY_LIMIT:
+        related = [layout.group for layout in layouts if layout.relationship is not None]
+        cause, remedy = "cross so widely", "drop a crossed term, or group by a coarser factor"
+        if related:
+            cause, remedy = "have so many related levels", "fewer members, or groups of them"
         sizes = ", ".join(f"{layout.group}: {layout.n_columns}" for layout in layouts)
         raise DesignError(
-            "the grouping factors cross so widely that their dense blocks would not fit in memory.",
+            f"the grouping factors {cause} that their dense blocks would not fit in memory.",
             got=f"columns {sizes}; {1e-9 * needed:.1f} GB (limit {1e-9 * MEMORY_LIMIT:.0f} GB)",
-            suggestion="drop a crossed term, or group by a coarser factor",
+            suggestion=remedy,
         )
+
+
+def tail_sums(total: CrossProducts, tail: TailLayout) -> tuple[FloatArray, FloatArray]:
+    """Z'WZ of the tail in its flat storage, and Z'W[X y], (q_tail, p + 1)."""
+    width = total.xy.shape[0]
+    rows = [part.transpose(2, 0, 1).reshape(-1, width) for part in total.fixed[1:]]
+    gram, xy = _tail_gram(total, tail), np.concatenate([np.zeros((0, width)), *rows])
+    relations = Relations.of(tail)
+    if relations is None:
+        return gram, xy
+    return relations.inward(gram), relations.backward(xy)
 
 
 def _tail_gram(total: CrossProducts, tail: TailLayout) -> FloatArray:

@@ -190,11 +190,24 @@ class Sum:
                 node.stop,
                 suggestion=f"`+ {deparse(node)}` outside of parentheses",
             )
+        elif isinstance(node, Call) and node.function == "Error":
+            raise self.misplaced_strata(node)
         else:
             atom = atom_of(self.source, node)
         self.atoms.setdefault(atom.expr, atom)
         self.spelling.setdefault(atom.expr, deparse(node))
         return OrderedSet((Term([Factor(atom.expr, eval_method=atom.method)]),))
+
+    def misplaced_strata(self, node: Call) -> Exception:
+        """Return the error for the error strata of an analysis of variance in a mixed model."""
+        return self.source.error(
+            "`Error()` names the error strata of an analysis of variance, which `lf.aov` reads; "
+            "a mixed model has random-effects terms instead.",
+            node.start,
+            node.stop,
+            suggestion="`lf.aov(formula, data)` for the table by strata; `(1 | g)` in place of "
+            "`Error(g)` for a mixed model",
+        )
 
     def misplaced_bar(self, node: Binary) -> Exception:
         """Return the error for a bar where none can be."""

@@ -81,7 +81,15 @@ def atom_of(source: Source, node: Node) -> Atom:
     if isinstance(node, Code):
         return _python_atom(source, node)
     writer = _Writer(source)
-    code = format_expr(writer.code(node))
+    try:
+        code = format_expr(writer.code(node))
+    except SyntaxError as error:
+        raise source.error(
+            "this expression cannot be computed.",
+            node.start,
+            node.stop,
+            suggestion="a column computed beforehand; arguments with plain names",
+        ) from error
     if not writer.variables:
         raise _no_column(source, node)
     label = code

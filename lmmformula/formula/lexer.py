@@ -6,6 +6,7 @@ one another together; here calls are opened (by its own tokenizer again) and ope
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from formulaic.errors import FormulaicError
@@ -19,6 +20,7 @@ __all__ = ["Token", "tokens_of"]
 Kind = Token.Kind
 
 SYMBOLS = frozenset(("||", "&&", "**", "==", "!=", "<=", ">=", "@@", *"~|&!<>+-*/:^,="))
+STRING = re.compile(r"""(["'])(?:\\.|(?!\1).)*\1""")
 MODULO = "@@"
 """What ``%%`` becomes under the mask."""
 
@@ -68,11 +70,27 @@ def _atom(source: Source, kind: Token.Kind | None, start: int, stop: int) -> Tok
         return _make(source, text[1:], Kind.NAME, start, stop + 1)
     if text[0] == "{":
         return _make(source, text[1:], Kind.PYTHON, start, stop + 1)
-    if kind is Kind.CONTEXT or text[0] in "\"'":
-        return _make(source, text, kind or Kind.VALUE, start, stop)
+    if kind is Kind.CONTEXT:
+        return _make(source, text, kind, start, stop)
+    if text[0] in "\"'":
+        return _quoted(source, text, start, stop)
     if text[0].isdigit() or (text[0] == "." and text[1:2].isdigit()):
         return _number(source, text, start, stop)
     return _make(source, text, Kind.NAME, start, stop)
+
+
+def _quoted(source: Source, text: str, start: int, stop: int) -> Token:
+    """A string; the tokenizer takes what touches its end for a part of it."""
+    whole = STRING.match(text)
+    end = start + (whole.end() if whole else 1)
+    if end < stop:
+        raise source.error(
+            f"an operator is missing after {source.text[start:end]}.",
+            end,
+            stop,
+            suggestion="a comma between arguments, an operator between terms",
+        )
+    return _make(source, text, Kind.VALUE, start, stop)
 
 
 def _number(source: Source, text: str, start: int, stop: int) -> Token:

@@ -19,15 +19,16 @@ from lmmformula.formula.algebra import Sum, is_arithmetic, right_hand_side
 from lmmformula.formula.deparse import deparse, quoted
 from lmmformula.formula.expressions import atom_of, strip_groups
 from lmmformula.formula.lexer import tokens_of
-from lmmformula.formula.random import bar_in, is_bar, random_terms, structured_terms
+from lmmformula.formula.random import bar_in, random_terms, structured_terms
 from lmmformula.formula.source import Source
+from lmmformula.formula.structures import is_bar
 from lmmformula.formula.terms import Atom, MixedFormula, RandomTerm, TermAtoms
 from lmmformula.formula.tree import Binary, Call, Group, Node, Number, Text, Unary, read, summands
 
 __all__ = ["expand_wildcard", "parse"]
 
 _PACKAGE = str(Path(__file__).resolve().parent.parent)
-LOGICAL = frozenset({"I", "identity", "ifelse", "as.numeric", "as.integer", "factor", "as.factor"})
+LOGICAL = frozenset({"I", "ifelse", "as.numeric", "as.integer", "factor", "as.factor"})
 """Calls in which a bar is R's "or"."""
 EXAMPLE = "`y ~ x + (x | g)`"
 
@@ -93,7 +94,9 @@ def _parse(source: Source, text: str, *, require_random: bool) -> MixedFormula:
     )
 
 
-def expand_wildcard(formula: MixedFormula, columns: Sequence[str]) -> MixedFormula:
+def expand_wildcard(
+    formula: MixedFormula, columns: Sequence[str], groups: Sequence[str] = ()
+) -> MixedFormula:
     """Replace ``.`` by all columns that are not in the response, as R does.
 
     Parameters
@@ -102,6 +105,8 @@ def expand_wildcard(formula: MixedFormula, columns: Sequence[str]) -> MixedFormu
         A parsed formula; returned as it is when it has no wildcard.
     columns : sequence of str
         Names of the columns of the data, without those that hold weights or the like.
+    groups : sequence of str
+        Columns that group the residuals.
 
     Warns
     -----
@@ -119,7 +124,7 @@ def expand_wildcard(formula: MixedFormula, columns: Sequence[str]) -> MixedFormu
             suggestion="`1` for an intercept alone",
             available=tuple(columns),
         )
-    _warn_of_groups(formula, chosen)
+    _warn_of_groups(formula, chosen, groups)
     source = Source(_one_line(formula.text))
     text = source.text
     replacement = f"({' + '.join(map(quoted, chosen))})"
@@ -130,18 +135,20 @@ def expand_wildcard(formula: MixedFormula, columns: Sequence[str]) -> MixedFormu
     return parse(text, require_random=False)
 
 
-def _warn_of_groups(formula: MixedFormula, chosen: Sequence[str]) -> None:
+def _warn_of_groups(
+    formula: MixedFormula, chosen: Sequence[str], of_residuals: Sequence[str]
+) -> None:
     groups = [
         name for term in formula.random for atom in term.group_atoms for name in atom.variables
     ]
-    both = [name for name in dict.fromkeys(groups) if name in chosen]
+    both = [name for name in dict.fromkeys((*groups, *of_residuals)) if name in chosen]
     if not both:
         return
     names = ", ".join(f"`{name}`" for name in both)
     warnings.warn(
         FormulaWarning(
-            f"`.` takes in all other columns, as in R: {names}, which groups the random effects, "
-            "is a fixed effect as well.",
+            f"`.` takes in all other columns, as in R: {names}, which groups the "
+            f"{'random effects' if groups else 'residuals'}, is a fixed effect as well.",
             got=formula.text,
             suggestion=f"`. - {' - '.join(map(quoted, both))}`",
             columns=tuple(both),
@@ -330,8 +337,8 @@ def _no_random(source: Source, right: Node) -> FormulaError:
         "the formula has no random-effects term.",
         right.start,
         right.stop,
-        suggestion="add one, such as `+ (1 | g)`; for a model without any, "
-        "`statsmodels.formula.api.ols`",
+        suggestion="add one, such as `+ (1 | g)`; a model without any has `residual=` or "
+        "`variance=`, else `statsmodels.formula.api.ols` fits it",
     )
 
 

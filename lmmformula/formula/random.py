@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from difflib import get_close_matches
 
 from lmmformula.covariance import STRUCTURES
 from lmmformula.formula.algebra import Sum, right_hand_side
 from lmmformula.formula.deparse import deparse
-from lmmformula.formula.expressions import strip_groups
 from lmmformula.formula.grouping import Grouping, groupings
 from lmmformula.formula.source import Source
+from lmmformula.formula.structures import RANDOM, RANDOM_NAMES, UNAVAILABLE, choose, is_bar
 from lmmformula.formula.terms import RandomTerm, TermAtoms
 from lmmformula.formula.tree import Binary, Call, Group, Node, Unary, summands
 
-__all__ = ["bar_in", "is_bar", "random_terms", "structured_terms"]
-
-PLANNED = ("cs", "ar1", "toep", "homdiag", "homcs", "homtoep", "hetar1", "ou", "exp", "gau", "rr")
-"""Structures that other packages have; asking for one deserves a message of its own."""
-
-
-def is_bar(node: Node) -> bool:
-    """Whether the node is ``effects | group``."""
-    return isinstance(node, Binary) and node.symbol in ("|", "||")
+__all__ = ["bar_in", "random_terms", "structured_terms"]
 
 
 def bar_in(node: Node) -> Binary | None:
@@ -40,63 +31,21 @@ def bar_in(node: Node) -> Binary | None:
             else [node.left, node.right]
         )
         return next(filter(None, map(bar_in, parts)), None)
-    if isinstance(node, Call) and node.function in {*STRUCTURES, *PLANNED}:
+    if isinstance(node, Call) and node.function in {*RANDOM_NAMES, *UNAVAILABLE}:
         return next(filter(None, (bar_in(argument.value) for argument in node.arguments)), None)
     return None
 
 
 def structured_terms(source: Source, node: Call) -> Iterator[RandomTerm]:
     """Expand ``name(effects | group)``; the name must be a covariance structure."""
-    bars = [strip_groups(argument.value) for argument in node.arguments]
-    bar = next(bar for bar in bars if isinstance(bar, Binary) and is_bar(bar))
-    if node.function not in STRUCTURES:
-        raise _unknown_structure(source, node, bar)
-    if len(node.arguments) > 1 or node.arguments[0].name is not None:
-        raise source.error(
-            f"`{node.function}()` takes one random-effects term and nothing else.",
-            node.start,
-            node.stop,
-            suggestion=f"`{node.function}({deparse(bar)})`",
-        )
-    if bar.symbol == "||":
-        raise source.error(
-            f"`||` and `{node.function}()` both say which correlations there are.",
-            node.start,
-            node.stop,
-            suggestion=f"`{node.function}({deparse(bar.left)} | {deparse(bar.right)})`",
-        )
-    yield from random_terms(source, bar, structure=node.function, prefix=node.function)
-
-
-def _unknown_structure(source: Source, node: Call, bar: Binary) -> Exception:
-    name, known = node.function, tuple(STRUCTURES)
-    if source.text[node.start + len(name)].isspace():
-        return source.error(
-            f"an operator is missing between `{name}` and `({deparse(bar)})`.",
-            node.start,
-            node.stop,
-            suggestion=f"`{name} + ({deparse(bar)})`",
-        )
-    close = get_close_matches(name.lower(), known, n=1)
-    best = close[0] if close else known[0]
-    message = (
-        f"the covariance structure `{name}` is not available."
-        if name in PLANNED
-        else f"`{name}` is not a covariance structure."
-    )
-    return source.error(
-        f"{message} Available are {', '.join(f'`{structure}`' for structure in known)}.",
-        node.start,
-        node.start + len(name),
-        suggestion=f"`{best}({deparse(bar)})`",
-        structure=name,
-        available=known,
-        nearest=close[0] if close else None,
+    chosen = choose(source, node, RANDOM)
+    yield from random_terms(
+        source, chosen.bar, structure=chosen.key, prefix=node.function, option=chosen.option
     )
 
 
 def random_terms(
-    source: Source, bar: Binary, structure: str = "us", prefix: str = ""
+    source: Source, bar: Binary, structure: str = "us", prefix: str = "", option: str = ""
 ) -> Iterator[RandomTerm]:
     """Expand one bar into lme4's terms.
 
@@ -110,6 +59,8 @@ def random_terms(
         Name of the covariance structure.
     prefix : str
         What stands before the parenthesis in the term's text.
+    option : str
+        What stands after the grouping factor there.
     """
     for side in (bar.left, bar.right):
         if (nested := bar_in(side)) is not None:
@@ -120,6 +71,11 @@ def random_terms(
                 suggestion="one term in parentheses per bar, joined by `+`",
             )
     effects = _effects(source, bar)
+    if STRUCTURES[structure].over == "positions":
+        _check_coordinates(source, bar, effects, prefix)
+        effects.intercept = False
+    elif STRUCTURES[structure].ordered:
+        _check_sequence(source, bar, effects, prefix)
     groups = groupings(source, bar.right)
     if bar.symbol == "||":
         yield from _split(effects, groups)
@@ -127,7 +83,7 @@ def random_terms(
     terms = effects.ordered()
     for group in groups:
         yield _term(
-            f"{prefix}({deparse(bar.left)} | {group.spelling})",
+            f"{prefix}({deparse(bar.left)} | {group.spelling}{option})",
             terms,
             group,
             intercept=effects.intercept,
@@ -154,6 +110,51 @@ def _effects(source: Source, bar: Binary) -> Sum:
             suggestion=f"`(1 | {deparse(bar.right)})`",
         )
     return effects
+
+
+def _check_coordinates(source: Source, bar: Binary, effects: Sum, name: str) -> None:
+    """A structure over positions needs columns with coordinates, and takes no other effects."""
+    terms, group = effects.ordered(), deparse(bar.right)
+    if terms and all(len(term) == 1 for term in terms) and (name != "ou" or len(terms) == 1):
+        return
+    columns = [effects.spelling[atom.expr] for term in terms for atom in term] or ["time"]
+    if not terms:
+        message = f"`{name}()` needs the column that holds the times or the places."
+    elif all(len(term) == 1 for term in terms):
+        message = "`ou()` is over one time; several columns are coordinates of a place."
+    else:
+        message = f"`{name}()` takes columns of coordinates, not products of them."
+    places = f"`exp(0 + {' + '.join(dict.fromkeys(columns))} | {group})`"
+    time = f"`{name}(0 + {columns[0]} | {group})`"
+    raise source.error(
+        message,
+        bar.left.start,
+        bar.left.stop,
+        suggestion=f"{places} for places, or {time}" if len(terms) > 1 else time,
+        structure=name,
+    )
+
+
+def _check_sequence(source: Source, bar: Binary, effects: Sum, name: str) -> None:
+    """A structure over successive times needs one factor, and no effect beside its levels."""
+    terms, group = effects.ordered(), deparse(bar.right)
+    if not effects.intercept and len(terms) == 1 and len(terms[0]) == 1:
+        return
+    columns = [effects.spelling[atom.expr] for term in terms for atom in term]
+    if len(columns) == 1:
+        message = (
+            f"the effects of `{name}()` are the levels of a factor in the order of time; an "
+            "intercept beside them has no place in it."
+        )
+    else:
+        message = f"the effects of `{name}()` are the levels of one factor in the order of time."
+    raise source.error(
+        message,
+        bar.left.start,
+        bar.left.stop,
+        suggestion=f"`{name}(0 + {columns[0] if columns else 'time'} | {group})`",
+        structure=name,
+    )
 
 
 def _split(effects: Sum, groups: Iterable[Grouping]) -> Iterator[RandomTerm]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from lmmformula.formula.deparse import quoted
+
 __all__ = ["Atom", "MixedFormula", "RandomTerm", "TermAtoms"]
 
 
@@ -80,6 +82,12 @@ class RandomTerm:
     def group(self) -> str:
         """Label of the grouping factor, ``cask:batch``."""
         return self.label or ":".join(self.grouping)
+
+    @property
+    def group_spelling(self) -> str:
+        """The same as a formula needs it, a name with blanks in backticks."""
+        single = len(self.group_atoms) == 1 and self.group_atoms[0].method == "lookup"
+        return quoted(self.group) if single else self.group
 
 
 @dataclass(frozen=True, slots=True)

@@ -265,6 +265,12 @@ class _Reader:
         ahead = self.tokens[self.position : self.position + 2]
         if len(ahead) == 2 and ahead[0].kind is Kind.NAME and ahead[1].token == "=":
             name = ahead[0].token
+            if not name.replace(".", "_").isidentifier():
+                raise self.source.error(
+                    f"`{name}` is not the name of an argument.",
+                    _start(ahead[0]),
+                    suggestion="`argument = value`, `==` to compare",
+                )
             self.position += 2
         return Argument(name, self.expression(0))
 

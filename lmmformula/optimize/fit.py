@@ -7,6 +7,7 @@ import numpy as np
 from lmmformula._arrays import FloatArray
 from lmmformula.engine import BlockedSystem, Estimates, Objective, estimates_at
 from lmmformula.errors import DesignError
+from lmmformula.optimize.newton import Newton
 from lmmformula.optimize.records import Callback, Optimizer, Optimum, OptimumStatus
 from lmmformula.optimize.registry import resolve_optimizer
 
@@ -55,7 +56,8 @@ def minimize(
             phi = objective.start(None if start is None else float(np.asarray(start)))
         else:
             phi = objective.phi_from_theta(np.asarray(start))
-        solution = settings.minimize(objective, phi, callback)
+        minimizer = settings if objective.n_phi else Newton()
+        solution = minimizer.minimize(objective, phi, callback)
         if solution.status is OptimumStatus.UNBOUNDED:
             raise _no_residual(system)
         estimates = estimates_at(solution.point)

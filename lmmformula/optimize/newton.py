@@ -30,6 +30,9 @@ STATIONARY = 1e-6
 """Gradient at the start (balanced data) below which the exact Hessian is asked for at once."""
 LARGEST = 1e7
 """Relative standard deviations beyond it mean that the residual variance is going to zero."""
+LARGE, LEVEL, BEND = 30.0, 1e-3, 1e-2
+"""Relative standard deviations beyond the first, a criterion that falls by less than the second,
+and a curvature below the third mean the same, and that the criterion's limit is finite."""
 ESCAPE_TRIALS = 10
 
 
@@ -83,7 +86,7 @@ class _NewtonRun:
         self.settings, self.objective = settings, objective
         self.recorder = Recorder(objective, callback)
         self.radius, self.snap = settings.max_step, settings.snap
-        self.polished = False
+        self.polished, self.fall = False, np.inf
         self.dear: tuple[FloatArray, FloatArray] | None = None
 
     def run(self, start: FloatArray) -> Solution:
@@ -100,11 +103,12 @@ class _NewtonRun:
                         return solution
                     exact = False
                     continue
-            stop = self._limit(point)
+            stop = self._limit(point) or self._levelled(point, spectrum)
             if stop is not None:
                 return self._solution(point, spectrum, stop)
             moved, rejected = self._step(point, spectrum)
             if moved is not None:
+                self.fall = point.value - moved.value
                 settled = exact or rejected
                 settled |= point.value - moved.value < self.settings.average_until
                 point, exact = moved, settled and self.objective.hessian_is_cheap
@@ -130,10 +134,18 @@ class _NewtonRun:
 
     def _limit(self, point: Any) -> OptimumStatus | None:
         """Reason to stop that has nothing to do with the curvature."""
-        if np.abs(point.phi).max() > LARGEST:
+        largest = np.abs(point.phi).max(initial=0.0)
+        if largest > LARGEST:
             return OptimumStatus.UNBOUNDED
         if self.objective.n_evaluations >= self.settings.max_evaluations:
             return OptimumStatus.MAX_EVALUATIONS
+        return None
+
+    def _levelled(self, point: Any, spectrum: Spectrum) -> OptimumStatus | None:
+        """Whether the criterion has come to the end of a slope that leads to infinity."""
+        far = np.abs(point.phi).max(initial=0.0) > LARGE
+        if far and self.fall < LEVEL and abs(spectrum.smallest) < BEND:
+            return OptimumStatus.NO_RESIDUAL
         return None
 
     def _finish(self, point: Any, spectrum: Spectrum) -> tuple[Any, Solution | None]:
@@ -145,7 +157,8 @@ class _NewtonRun:
             return point, self._solution(point, spectrum, OptimumStatus.SADDLE)
         noise = max(self.settings.tolerance, _noise(point.value), self.objective.rounding)
         if spectrum.decrement > noise:
-            return point, self._solution(point, spectrum, OptimumStatus.STALLED)
+            status = self._levelled(point, spectrum) or OptimumStatus.STALLED
+            return point, self._solution(point, spectrum, status)
         return point, self._solution(self._sharpened(point, spectrum), spectrum)
 
     def _sharpened(self, point: Any, spectrum: Spectrum) -> Any:

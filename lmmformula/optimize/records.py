@@ -34,6 +34,7 @@ class OptimumStatus(StrEnum):
     SADDLE = "saddle"
     STALLED = "stalled"
     UNBOUNDED = "unbounded"
+    NO_RESIDUAL = "no_residual"
     MAX_EVALUATIONS = "max_evaluations"
     FIXED = "fixed"
 
@@ -54,6 +55,8 @@ _MESSAGES = {
     "vanished",
     OptimumStatus.UNBOUNDED: "the residual variance goes to zero beside the random effects, "
     "and the criterion falls without end",
+    OptimumStatus.NO_RESIDUAL: "the residual variance goes to zero: the random effects take all "
+    "of it, and the criterion levels off",
     OptimumStatus.MAX_EVALUATIONS: "the limit of evaluations was reached first",
     OptimumStatus.FIXED: "theta was given; nothing was optimized",
 }

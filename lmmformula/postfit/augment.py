@@ -12,12 +12,17 @@ from lmmformula.engine import BlockedSystem, Estimates
 from lmmformula.errors import DimensionError
 from lmmformula.postfit.errors_of_rows import cooks_distance, hat_values
 from lmmformula.postfit.predict import linear_predictor
+from lmmformula.postfit.residual_structure import ResidualStructure
 
-__all__ = ["augment"]
+__all__ = ["augment", "used_rows"]
 
 
 def augment(
-    design: Design, estimates: Estimates, system: BlockedSystem, data: Any = None
+    design: Design,
+    estimates: Estimates,
+    system: BlockedSystem,
+    data: Any = None,
+    structure: ResidualStructure | None = None,
 ) -> pd.DataFrame:
     """Join fitted values, residuals and diagnostics to the data.
 
@@ -32,25 +37,32 @@ def augment(
     data : frame or dict, optional
         The data that were passed in; its used rows come first. Without it the response, the
         columns of the fixed effects and the grouping factors do.
+    structure : ResidualStructure, optional
+        Covariance of the residuals, where they are not independent with equal variances.
 
     Returns
     -------
     DataFrame
         Then ``.fitted, .resid, .hat, .cooksd, .fixed, .mu, .offset, .weights, .sqrtXwt, .sqrtrwt,
-        .wtres``.
+        .wtres``. Variance functions count as weights, sigma^2 over the row's residual variance;
+        correlated residuals have ``.normalized`` instead of ``.hat`` and ``.cooksd``.
     """
     m = design.matrices
     fixed = linear_predictor(design, estimates, ())
     fitted = linear_predictor(design, estimates, {block.group for block in m.random})
     weights = np.ones(m.n_obs) if m.weights is None else m.weights
+    if structure is not None:
+        weights = (estimates.sigma / structure.sd) ** 2
     root = np.sqrt(weights)
-    hat = hat_values(design, estimates, system)
     pearson = root * (m.y - fitted)
-    added = {
-        ".fitted": fitted,
-        ".resid": m.y - fitted,
-        ".hat": hat,
-        ".cooksd": cooks_distance(pearson, hat, estimates.sigma, m.p),
+    added = {".fitted": fitted, ".resid": m.y - fitted}
+    if structure is not None and m.residual is not None and m.residual.correlation is not None:
+        added[".normalized"] = structure.normalized(m.y - fitted)
+    else:
+        hat = hat_values(design, estimates, system, structure)
+        added[".hat"] = hat
+        added[".cooksd"] = cooks_distance(pearson, hat, estimates.sigma, m.p)
+    added |= {
         ".fixed": fixed,
         ".mu": fitted,
         ".offset": np.zeros(m.n_obs) if m.offset is None else m.offset,
@@ -59,7 +71,7 @@ def augment(
         ".sqrtrwt": root,
         ".wtres": pearson,
     }
-    before = _model_columns(design) if data is None else _used_rows(design, data)
+    before = _model_columns(design) if data is None else used_rows(design, data)
     return pd.concat([before, pd.DataFrame(added, index=before.index)], axis=1)
 
 
@@ -74,7 +86,8 @@ def _model_columns(design: Design) -> pd.DataFrame:
     return pd.DataFrame(columns, index=design.spec.index)
 
 
-def _used_rows(design: Design, data: Any) -> pd.DataFrame:
+def used_rows(design: Design, data: Any) -> pd.DataFrame:
+    """Return the used rows of the data that were passed in."""
     if isinstance(data, pd.DataFrame):
         frame = data
     elif isinstance(data, dict):

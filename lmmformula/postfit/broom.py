@@ -32,6 +32,10 @@ class _Tidyable(Protocol):
     @property
     def varcorr(self) -> Any: ...
     @property
+    def residual_structure(self) -> Any: ...
+    @property
+    def natural_estimates(self) -> Any: ...
+    @property
     def nobs(self) -> int: ...
     @property
     def sigma(self) -> float: ...
@@ -61,8 +65,8 @@ def tidy(
     results : LinearMixedResults
         The fit.
     effects : collection of str
-        Any of "fixed", "ran_pars" (standard deviations and correlations) and "ran_vals"
-        (conditional modes).
+        Any of "fixed", "ran_pars" (standard deviations and correlations, and the parameters of
+        structured residuals) and "ran_vals" (conditional modes).
     conf_int : bool
         Add ``conf.low`` and ``conf.high``.
     alpha : float
@@ -91,7 +95,7 @@ def tidy(
     if "ran_vals" in wanted:
         parts.append(_modes(results, alpha))
     if "ran_pars" in wanted:
-        parts.append(_parameters(results))
+        parts.append(_parameters(results, alpha))
     columns = [*_COLUMNS, "conf.low", "conf.high"]
     out = {name: [value for part in parts for value in part[name]] for name in columns}
     frame = pd.DataFrame(out, columns=columns)
@@ -144,15 +148,56 @@ def _modes(results: _Tidyable, alpha: float) -> dict[str, Any]:
     )
 
 
-def _parameters(results: _Tidyable) -> dict[str, Any]:
-    frame = results.varcorr.to_frame()
-    terms = [
-        f"sd__{'Observation' if first is None else first}"
-        if second is None
-        else f"cor__{first}.{second}"
-        for first, second in zip(_none(frame["var1"]), _none(frame["var2"]), strict=True)
-    ]
-    return _part("ran_pars", len(frame), group=frame["grp"], term=terms, estimate=frame["sdcor"])
+def _parameters(results: _Tidyable, alpha: float) -> dict[str, Any]:
+    """Rows of ``varcorr.to_frame()``; natural parameters, with errors, where there is a structure.
+
+    Without one the columns are broom.mixed's, which has no standard errors here.
+    """
+    varcorr = results.varcorr
+    is_plain = all(term.structure in ("us", "diag") for term in varcorr)
+    if is_plain and results.residual_structure is None:
+        frame = varcorr.to_frame()
+        terms = [
+            f"sd__{'Observation' if first is None else first}"
+            if second is None
+            else f"cor__{first}.{second}"
+            for first, second in zip(_none(frame["var1"]), _none(frame["var2"]), strict=True)
+        ]
+        columns = {"group": frame["grp"], "term": terms, "estimate": frame["sdcor"]}
+        return _part("ran_pars", len(frame), **columns)
+    return _natural(results, alpha)
+
+
+def _natural(results: _Tidyable, alpha: float) -> dict[str, Any]:
+    from scipy.special import ndtri
+
+    groups, terms = [], []
+    for term in results.varcorr:
+        groups += [term.label] * len(term.natural_parameters)
+        terms += [_broom_name(parameter.name) for parameter in term.natural_parameters]
+    structure = results.residual_structure
+    own = [] if structure is None else list(structure.parameters().index)
+    found = results.natural_estimates
+    lower, upper = found.limits(float(ndtri(1 - alpha / 2)))
+    return _part(
+        "ran_pars",
+        len(found.values),
+        group=[*groups, *["Residual"] * (len(own) + 1)],
+        term=[*terms, *own, "sd__Observation"],
+        estimate=found.values,
+        std_error=found.se,
+        conf_low=lower,
+        conf_high=upper,
+    )
+
+
+def _broom_name(name: str) -> str:
+    """``sd__Days``, and ``cor__Intercept.Days`` with the earlier effect first."""
+    kind, _, effects = name.partition("_")
+    if kind == "cor":
+        later, _, earlier = effects.partition(".")
+        return f"cor__{earlier}.{later}"
+    return f"sd__{effects}" if kind == "sd" and effects else name
 
 
 def _none(column: pd.Series) -> list[str | None]:

@@ -87,13 +87,13 @@ def ranef_frame(
     frame = pd.DataFrame(
         {
             "grp": grp,
-            "level": np.concatenate(level),
+            "level": np.concatenate([*level, np.empty(0, dtype=object)]),
             "effect": effect,
-            "value": np.concatenate(value),
+            "value": np.concatenate([*value, np.empty(0)]),
         }
     )
     if covariances is not None:
-        frame["sd"] = np.concatenate(sd)
+        frame["sd"] = np.concatenate([*sd, np.empty(0)])
     return frame
 
 

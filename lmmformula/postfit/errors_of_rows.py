@@ -16,7 +16,9 @@ from lmmformula.engine import BlockedSystem, Estimates
 from lmmformula.engine.prediction import ErrorForms, TargetRows, joint_covariance, target_rows
 from lmmformula.errors import DataError, DataWarning
 from lmmformula.matrices import RandomBlock
+from lmmformula.postfit.effective_weights import weighted_fit
 from lmmformula.postfit.predict import NO_FREEDOM, linear_predictor, predict_rows
+from lmmformula.postfit.residual_structure import ResidualStructure
 
 __all__ = ["Target", "cooks_distance", "fitted_forms", "fitted_target", "hat_values", "new_target"]
 
@@ -34,12 +36,15 @@ class Target:
         The rows, in the working basis.
     residual : ndarray, shape (n,)
         Residual variance in units of sigma^2: zero for a mean, 1 / weight for an observation.
+    residual_slopes : ndarray, shape (n, m), or None
+        Its derivatives in the parameters of structured residuals.
     """
 
     index: pd.Index[Any]
     predicted: FloatArray
     rows: TargetRows
     residual: FloatArray
+    residual_slopes: FloatArray | None = None
 
 
 def fitted_forms(design: Design, estimates: Estimates, system: BlockedSystem) -> ErrorForms:
@@ -49,10 +54,27 @@ def fitted_forms(design: Design, estimates: Estimates, system: BlockedSystem) ->
     return joint.forms(target_rows(system, m.X, dict(enumerate(m.random))))
 
 
-def hat_values(design: Design, estimates: Estimates, system: BlockedSystem) -> FloatArray:
-    """Diagonal of the matrix that takes the response to the fitted values, as lme4's."""
-    total = fitted_forms(design, estimates, system).total
-    weights = design.matrices.weights
+def hat_values(
+    design: Design,
+    estimates: Estimates,
+    system: BlockedSystem,
+    structure: ResidualStructure | None = None,
+    *,
+    what: str = "the hat values",
+) -> FloatArray:
+    """Diagonal of the matrix that takes the response to the fitted values, as lme4's.
+
+    Variance functions count at their estimates.
+
+    Raises
+    ------
+    OptionError
+        Residuals are correlated.
+    """
+    instead = '`residuals("normalized")`, which are uncorrelated with variance one'
+    fit = weighted_fit(design, estimates, system, structure, what=what, instead=instead)
+    total = fitted_forms(fit.design, fit.estimates, fit.system).total
+    weights = fit.design.matrices.weights
     return total if weights is None else total * weights
 
 
@@ -74,6 +96,7 @@ def fitted_target(
     groups: Collection[str],
     *,
     observation: bool,
+    structure: ResidualStructure | None = None,
 ) -> Target:
     """The fitted rows as targets."""
     m = design.matrices
@@ -83,11 +106,15 @@ def fitted_target(
             blocks[index] = block
         elif observation:
             blocks[index] = _unknown(block, block.z)
+    residual, slopes = _residual(m.weights, np.ones(m.n_obs, dtype=bool), observation), None
+    if structure is not None and observation:
+        residual, slopes = structure.variance_slopes()
     return Target(
         design.spec.index,
         linear_predictor(design, estimates, groups),
         target_rows(system, m.X, blocks),
-        _residual(m.weights, np.ones(m.n_obs, dtype=bool), observation),
+        residual,
+        slopes,
     )
 
 
@@ -100,6 +127,7 @@ def new_target(
     *,
     new_levels: str,
     observation: bool,
+    structure: ResidualStructure | None = None,
 ) -> Target:
     """Rows of new data as targets.
 
@@ -109,23 +137,23 @@ def new_target(
     drawn anew, and only their columns are needed, not their grouping factor.
     """
     rows, predicted = predict_rows(design, estimates, newdata, groups, new_levels=new_levels)
-    replayed = iter(rows.random)
-    blocks = {}
+    replayed = iter(zip(rows.random, rows.places, strict=True))
+    blocks: dict[int, RandomBlock] = {}
+    places: dict[int, FloatArray | None] = {}
     for index, block in enumerate(design.matrices.random):
         if block.group in groups:
-            blocks[index] = next(replayed)
+            blocks[index], places[index] = next(replayed)
         elif observation:
-            item = design.spec.random[index]
-            # The term's effects, encoded as if they were the fixed ones: no levels are asked for.
-            part = replace(design.spec, part=item.part, encoding=item.encoding)
-            blocks[index] = _unknown(block, part.replay(newdata, random=()).X)
+            z, places[index] = design.spec.replay_effects(newdata, index)
+            blocks[index] = _unknown(block, z)
     if observation and rows.weights is None and design.matrices.weights is not None:
         _warn_weights(design.spec.weights_name)
+    residual, slopes = _residual(rows.weights, rows.complete, observation), None
+    if structure is not None and observation:
+        variances, slopes = structure.variance_slopes(design.spec.replay_residual(newdata))
+        residual, slopes = residual * variances, residual[:, None] * slopes
     return Target(
-        rows.index,
-        predicted,
-        target_rows(system, rows.X, blocks),
-        _residual(rows.weights, rows.complete, observation),
+        rows.index, predicted, target_rows(system, rows.X, blocks, places), residual, slopes
     )
 
 

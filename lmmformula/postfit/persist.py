@@ -12,6 +12,7 @@ import numpy as np
 
 from lmmformula.design import Design
 from lmmformula.errors import DataError
+from lmmformula.matrices import ResidualRows
 
 __all__ = ["dump", "missing_rows", "read", "without_rows"]
 
@@ -33,9 +34,19 @@ def without_rows(design: Design) -> Design:
         weights=None if m.weights is None else nothing,
         offset=None if m.offset is None else nothing,
         rows=np.empty(0, dtype=np.int64),
+        residual=None if m.residual is None else _emptied(m.residual),
     )
     spec = replace(design.spec, index=design.spec.index.take([]))
     return replace(design, matrices=matrices, spec=spec)
+
+
+def _emptied(residual: ResidualRows) -> ResidualRows:
+    none = np.empty(0, dtype=np.int32)
+    variances = tuple(
+        replace(rows, codes=none, covariate=None if rows.covariate is None else np.empty(0))
+        for rows in residual.variances
+    )
+    return replace(residual, codes=none, positions=np.empty(0), variances=variances)
 
 
 def missing_rows(what: str) -> DataError:

@@ -14,6 +14,9 @@ from lmmformula.design.notify import notify
 from lmmformula.engine import Estimates
 from lmmformula.errors import DataError, DataWarning, OptionError
 from lmmformula.matrices import RandomBlock
+from lmmformula.postfit.kriging import with_new_places
+from lmmformula.postfit.relatives import with_relatives
+from lmmformula.postfit.residual_structure import ResidualStructure
 
 __all__ = [
     "NO_FREEDOM",
@@ -29,12 +32,14 @@ __all__ = [
 
 RESIDUAL_KINDS: dict[str, str] = {
     "response": "observed less fitted",
-    "pearson": "response residuals times the square root of the prior weights",
+    "pearson": "response residuals times the square root of the prior weights (times sigma over "
+    "the row's standard deviation)",
     "scaled": "Pearson residuals over sigma",
     "marginal": "observed less the fixed part",
     "working": "as response",
     "deviance": "as Pearson",
     "standardized": "scaled residuals over the square root of one less their leverage",
+    "normalized": "made uncorrelated with variance one, by the residuals' structure",
     "studentized": "as standardized; what R's `rstudent` gives for a linear mixed model",
 }
 
@@ -76,6 +81,7 @@ def residuals(
     estimates: Estimates,
     kind: str,
     leverage: Callable[[], FloatArray] | None = None,
+    structure: ResidualStructure | None = None,
 ) -> FloatArray:
     """Residuals of one of ``RESIDUAL_KINDS``.
 
@@ -87,6 +93,8 @@ def residuals(
         A key of ``RESIDUAL_KINDS``.
     leverage : callable, optional
         Computes the hat values, which the standardized ones need.
+    structure : ResidualStructure, optional
+        Covariance of the residuals, where they are not independent with equal variances.
     """
     if kind not in RESIDUAL_KINDS:
         raise OptionError(
@@ -100,12 +108,17 @@ def residuals(
     raw = m.y - linear_predictor(design, estimates, groups)
     if kind in ("response", "working", "marginal"):
         return np.asarray(raw)
-    if m.weights is not None:
+    if structure is not None:
+        if kind == "normalized":
+            return structure.normalized(raw)
+        raw = raw * (estimates.sigma / structure.sd)
+    elif m.weights is not None:
         raw = raw * np.sqrt(m.weights)
     if kind in ("pearson", "deviance"):
         return np.asarray(raw)
     raw = raw / estimates.sigma
-    return np.asarray(raw if kind == "scaled" else _standardized(raw, leverage))
+    is_done = kind in ("scaled", "normalized")
+    return np.asarray(raw if is_done else _standardized(raw, leverage))
 
 
 def _standardized(scaled: FloatArray, leverage: Callable[[], FloatArray] | None) -> FloatArray:
@@ -122,19 +135,23 @@ def resolve_groups(random: Any, available: Sequence[str]) -> tuple[str, ...]:
     if random is None or isinstance(random, str) or not isinstance(random, Collection):
         raise OptionError(
             '`random` must be "all", "none" or a list of grouping factors.',
-            got=f"`random={random!r}`; grouping factors: {', '.join(available)}",
-            suggestion=f'`random=["{available[0]}"]`',
+            got=f"`random={random!r}`; grouping factors: {', '.join(available) or 'none'}",
+            suggestion=_groups_advice(available),
             available=tuple(available),
         )
     unknown = [name for name in random if name not in available]
     if unknown:
         raise OptionError(
             f"`{unknown[0]}` is not a grouping factor of the model.",
-            got=f"grouping factors: {', '.join(available)}",
-            suggestion=f'`random=["{available[0]}"]`',
+            got=f"grouping factors: {', '.join(available) or 'none'}",
+            suggestion=_groups_advice(available),
             available=tuple(available),
         )
     return tuple(name for name in available if name in random)
+
+
+def _groups_advice(available: Sequence[str]) -> str:
+    return f'`random=["{available[0]}"]`' if available else '`random="none"`'
 
 
 def check_new_levels(new_levels: str) -> None:
@@ -192,8 +209,8 @@ def predict_rows(
     if new_levels == "raise":
         _refuse_unseen(rows.unseen)
     eta = np.asarray(rows.X @ estimates.beta)
-    modes = _modes_of(design, estimates, rows.random)
-    eta = eta + random_part(rows.random, modes, len(eta))
+    blocks, modes = _effects_of(design, estimates, rows)
+    eta = eta + random_part(blocks, modes, len(eta))
     if rows.offset is not None:
         eta = eta + rows.offset
     if design.spec.has_array_offset:
@@ -202,13 +219,15 @@ def predict_rows(
     return rows, eta
 
 
-def _modes_of(
-    design: Design, estimates: Estimates, blocks: Sequence[RandomBlock]
-) -> list[FloatArray]:
-    """Conditional modes of the replayed terms, found by grouping factor in the fitted order."""
-    wanted = {block.group for block in blocks}
-    fitted = design.matrices.random
-    return [b for block, b in zip(fitted, estimates.random, strict=True) if block.group in wanted]
+def _effects_of(
+    design: Design, estimates: Estimates, rows: NewRows
+) -> tuple[tuple[RandomBlock, ...], list[FloatArray]]:
+    """Replayed terms and their conditional modes, by grouping factor in the fitted order."""
+    wanted = {block.group for block in rows.random}
+    fitted = [i for i, block in enumerate(design.matrices.random) if block.group in wanted]
+    blocks = with_new_places(rows, [estimates.templates[i] for i in fitted])
+    modes = [estimates.random[i] for i in fitted]
+    return blocks, [with_relatives(block, b) for block, b in zip(blocks, modes, strict=True)]
 
 
 def _refuse_unseen(unseen: dict[str, list[str]]) -> None:

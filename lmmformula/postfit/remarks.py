@@ -22,6 +22,8 @@ _ADVICE = {
     OptimumStatus.NOT_IDENTIFIED: "leave out a random-effects term or an effect that repeats "
     "another; coefficients and predictions are valid, single variances are not",
     OptimumStatus.SADDLE: "`start=0.1` and `start=3.0`, and compare the criteria",
+    OptimumStatus.NO_RESIDUAL: "say so in the model: the same structure among the residuals, such "
+    'as `residual="ar1(visit | Subject)"`, has no second residual variance to estimate',
     OptimumStatus.STALLED: "centre predictors that are far from zero beside their spread; "
     '`start=1.0`, or `optimizer="lbfgsb"` for a second opinion; look at `results.optimum.trace`',
 }

@@ -12,12 +12,21 @@ from lmmformula.design import Design
 from lmmformula.engine import Estimates
 from lmmformula.errors import OptionError
 from lmmformula.postfit.predict import linear_predictor, random_part
+from lmmformula.postfit.progress import Progress, watched
+from lmmformula.postfit.residual_structure import ResidualStructure, structure_of
 
 __all__ = ["simulate"]
 
 
 def simulate(
-    design: Design, estimates: Estimates, n: int, seed: Any, *, random: str = "new"
+    design: Design,
+    estimates: Estimates,
+    n: int,
+    seed: Any,
+    *,
+    random: str = "new",
+    structure: ResidualStructure | None = None,
+    progress: Progress = False,
 ) -> pd.DataFrame:
     """Draw responses at the estimates.
 
@@ -33,6 +42,10 @@ def simulate(
         Source of randomness; the first columns do not depend on ``n``.
     random : {"new", "fitted"}
         Draw new random effects, or keep the conditional modes.
+    structure : ResidualStructure, optional
+        Covariance of structured residuals, if it is at hand; else it is that of the design.
+    progress : bool, callable or None
+        Whether to show progress.
 
     Returns
     -------
@@ -54,27 +67,43 @@ def simulate(
         )
     rng = _generator(seed)
     m = design.matrices
+    if structure is None:
+        structure = structure_of(m, estimates)
     groups = {block.group for block in m.random} if random == "fitted" else set[str]()
     mean = linear_predictor(design, estimates, groups)
-    sd: FloatArray | float = estimates.sigma
-    if m.weights is not None:
-        sd = estimates.sigma / np.sqrt(m.weights)
     draws = np.empty((m.n_obs, n), order="F")
-    for i in range(n):
+    for i in watched(range(n), progress, "simulation", "responses"):
         eta = mean
         if random == "new":
             eta = mean + random_part(m.random, _draw(design, estimates, rng), m.n_obs)
-        draws[:, i] = eta + sd * rng.standard_normal(m.n_obs)
+        draws[:, i] = eta + _residuals(design, estimates, structure, rng)
     names = [f"sim_{i + 1}" for i in range(n)]
     return pd.DataFrame(draws, index=design.spec.index, columns=names)
 
 
+def _residuals(
+    design: Design,
+    estimates: Estimates,
+    structure: ResidualStructure | None,
+    rng: np.random.Generator,
+) -> FloatArray:
+    """Residuals of all rows."""
+    if structure is not None:
+        return structure.draw(rng)
+    m = design.matrices
+    sd = estimates.sigma if m.weights is None else estimates.sigma / np.sqrt(m.weights)
+    return np.asarray(sd * rng.standard_normal(m.n_obs))
+
+
 def _draw(design: Design, estimates: Estimates, rng: np.random.Generator) -> list[FloatArray]:
     """Random effects of every level, from their estimated distribution."""
-    return [
-        estimates.sigma * rng.standard_normal((block.n_levels, block.n_effects)) @ template.T
-        for block, template in zip(design.matrices.random, estimates.templates, strict=True)
-    ]
+    drawn = []
+    for block, template in zip(design.matrices.random, estimates.templates, strict=True):
+        u = rng.standard_normal((block.n_levels, block.n_effects))
+        if block.relationship is not None:
+            u = block.relationship @ u
+        drawn.append(estimates.sigma * u @ template.T)
+    return drawn
 
 
 def _generator(seed: Any) -> np.random.Generator:

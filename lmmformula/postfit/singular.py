@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmmformula._arrays import FloatArray
+from lmmformula.covariance import NaturalParameter, Structure, make_structure, parameter_names
 from lmmformula.engine import BlockedSystem
 from lmmformula.errors import SingularFitWarning
 from lmmformula.matrices import RandomBlock
@@ -16,6 +17,8 @@ __all__ = ["TOLERANCE", "Singularity", "effect_scales", "find_singularities", "s
 
 TOLERANCE = 1e-4
 """lme4's: a diagonal entry of a relative factor below it counts as zero."""
+AT_LIMIT = 1e-3
+"""A correlation parameter of a singular matrix this near to the end of its range is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,8 @@ class Singularity:
     Attributes
     ----------
     parameter : str
-        Name of the parameter, ``sd_Days|Subject`` or ``cor_Days.Intercept|Subject``.
+        Name of the parameter, ``sd_Days|Subject``, ``cor_Days.Intercept|Subject`` or
+        ``rho|Subject``.
     sentence : str
         What it means, in a clause.
     """
@@ -76,23 +80,66 @@ def find_singularities(
         Empty for a regular fit.
     """
     found: list[Singularity] = []
-    for block, template, scale in zip(blocks, templates, scales, strict=True):
-        found += _of_term(block, scale[:, None] * template, tolerance)
+    for t, (template, scale) in enumerate(zip(templates, scales, strict=True)):
+        factor = scale[:, None] * template
+        if np.any(np.abs(np.diagonal(factor)) < tolerance):
+            found += _of_term(_Term.of(blocks, t), template, factor, tolerance)
     return tuple(found)
 
 
-def _of_term(block: RandomBlock, factor: FloatArray, tolerance: float) -> list[Singularity]:
-    if np.all(np.abs(np.diagonal(factor)) >= tolerance):
-        return []
-    sizes = np.sqrt(np.sum(factor**2, axis=1))
+@dataclass(frozen=True, slots=True, eq=False)
+class _Term:
+    """A term with the names of its parameters, by the effects that they describe."""
+
+    block: RandomBlock
+    structure: Structure
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, blocks: Sequence[RandomBlock], position: int) -> _Term:
+        """One of several; names tell it from the others."""
+        made = [make_structure(b.structure, b.n_effects, b.positions) for b in blocks]
+        effects, groups = [b.effect_names for b in blocks], [b.group for b in blocks]
+        names = parameter_names(made, effects, groups)
+        return cls(blocks[position], made[position], names[position])
+
+    @property
+    def parameters(self) -> tuple[NaturalParameter, ...]:
+        """What the names stand for."""
+        return self.structure.natural_parameters(self.block.effect_names)
+
+    def name(self, *effects: int) -> str:
+        """Name of a standard deviation or correlation."""
+        pairs = zip(self.parameters, self.names, strict=True)
+        return next(name for parameter, name in pairs if parameter.effects == effects)
+
+
+def _of_term(
+    term: _Term, template: FloatArray, factor: FloatArray, tolerance: float
+) -> list[Singularity]:
+    block = term.block
+    sizes = _lengths(factor.T)
+    if not term.parameters[0].effects:
+        shared = f"the variance of `{block.text}` is zero"
+        zero = [Singularity(term.names[0], shared)] if sizes.max() < tolerance else []
+    else:
+        zero = [
+            Singularity(
+                term.name(i), f"the variance of `{block.effect_names[i]}` in `{block.text}` is zero"
+            )
+            for i in np.flatnonzero(sizes < tolerance).tolist()
+        ]
+    if block.structure == "us":
+        return zero + _of_pairs(term, factor, sizes, tolerance)
+    return zero or _of_correlation(term, term.structure.natural(template))
+
+
+def _of_pairs(
+    term: _Term, factor: FloatArray, sizes: FloatArray, tolerance: float
+) -> list[Singularity]:
+    """Correlations of -1 and 1, and combinations of more than two effects."""
+    block, found = term.block, []
     zero = [i for i in range(len(sizes)) if sizes[i] < tolerance]
-    found = [
-        Singularity(
-            f"sd_{block.effect_names[i]}|{block.group}",
-            f"the variance of `{block.effect_names[i]}` in `{block.text}` is zero",
-        )
-        for i in zero
-    ]
     others = [i for i in range(len(sizes)) if i not in zero]
     explained = set(zero)
     for position, i in enumerate(others):
@@ -101,21 +148,37 @@ def _of_term(block: RandomBlock, factor: FloatArray, tolerance: float) -> list[S
             left_over = sizes[i] * np.sqrt(max(1.0 - corr**2, 0.0))
             if left_over < tolerance and i not in explained:
                 explained.add(i)
-                found.append(_correlation(block, i, j, corr))
+                later, earlier = block.effect_names[i], block.effect_names[j]
+                clause = (
+                    f"the correlation of `{earlier}` and `{later}` in `{block.text}` is "
+                    f"{round(corr):+d}"
+                )
+                found.append(Singularity(term.name(i, j), clause))
     for i in others:
         if i not in explained and abs(factor[i, i]) < tolerance:
             name = block.effect_names[i]
             clause = f"`{name}` in `{block.text}` is a combination of the effects before it"
-            found.append(Singularity(f"sd_{name}|{block.group}", clause))
+            found.append(Singularity(term.name(i), clause))
     return found
 
 
-def _correlation(block: RandomBlock, i: int, j: int, corr: float) -> Singularity:
-    later, earlier = block.effect_names[i], block.effect_names[j]
-    return Singularity(
-        f"cor_{later}.{earlier}|{block.group}",
-        f"the correlation of `{earlier}` and `{later}` in `{block.text}` is {round(corr):+d}",
-    )
+def _of_correlation(term: _Term, values: FloatArray) -> list[Singularity]:
+    """Parameters of a correlation function at the ends of their range, or its whole matrix."""
+    found, first = [], ""
+    for parameter, name, value in zip(term.parameters, term.names, values.tolist(), strict=True):
+        low, high = parameter.limits
+        if parameter.kind == "sd":
+            continue
+        first = first or name
+        if np.isinf(high):
+            continue
+        end = low if value - low < high - value else high
+        if abs(value - end) < AT_LIMIT * (high - low):
+            clause = f"`{parameter.name}` of `{term.block.text}` is {end:.4g}"
+            found.append(Singularity(name, clause))
+    if found or not first:
+        return found
+    return [Singularity(first, f"the correlation matrix of `{term.block.text}` is singular")]
 
 
 def singular_warning(found: Sequence[Singularity]) -> SingularFitWarning:

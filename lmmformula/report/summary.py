@@ -21,7 +21,8 @@ class Summary(Printed):
     Attributes
     ----------
     tables : dict of str to Table
-        ``header``, ``random_effects`` and ``fixed_effects``.
+        ``header``, ``random_effects``, ``fixed_effects``, and ``residual_structure`` where
+        residuals have one.
     frame : DataFrame
         The coefficient table: index as ``params``; columns ``estimate, se, df, statistic,
         pvalue, lower, upper`` (``df`` is infinite for Wald tests).
@@ -36,6 +37,7 @@ class Summary(Printed):
 
 def summarize(results: Reportable, options: TableOptions) -> Summary:
     """Collect the tables of a result."""
-    tables = {name: make(results, options) for name, make in TABLES.items()}
+    made = {name: make(results, options) for name, make in TABLES.items()}
+    tables = {name: table for name, table in made.items() if table is not None}
     frame = results.coefficient_frame(ddf=options.ddf, alpha=options.alpha, **options.covariance)
     return Summary(tables, frame)

@@ -11,10 +11,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-__all__ = ["KINDS", "Column", "Kind", "Table"]
+__all__ = ["KINDS", "Column", "Kind", "Table", "decimal_text", "p_value_text", "significant_text"]
 
 Kind: TypeAlias = Literal[
-    "text", "number", "count", "estimate", "statistic", "df", "p_value", "correlation", "criterion"
+    "text",
+    "number",
+    "decimal",
+    "count",
+    "estimate",
+    "statistic",
+    "df",
+    "p_value",
+    "correlation",
+    "criterion",
 ]
 
 Formatter: TypeAlias = Callable[[Sequence[Any], Sequence[Any]], list[str]]
@@ -69,6 +78,13 @@ class Table:
         A second line above the table, for what must not be wrapped (a formula).
     has_heading : bool
         Whether the names of the columns are shown.
+    spans : tuple of (str, int)
+        Headings above the headings, left to right: a text and how many columns it stands over.
+        Empty, or together as many columns as there are.
+    sections : tuple of (int, str)
+        Position of a row and the heading that stands above it.
+    label : str
+        What LaTeX calls the table in references; empty for nothing.
     """
 
     title: str
@@ -77,6 +93,9 @@ class Table:
     notes: tuple[str, ...] = ()
     subtitle: str = ""
     has_heading: bool = True
+    spans: tuple[tuple[str, int], ...] = ()
+    sections: tuple[tuple[int, str], ...] = ()
+    label: str = ""
 
     @property
     def heading(self) -> tuple[str, ...]:
@@ -134,6 +153,58 @@ def _p_value(value: float) -> str:
     return "<0.001" if value < 0.0005 else f"{value:.3f}"
 
 
+def decimal_text(value: float | None, decimals: int) -> str:
+    """One number with fixed decimals; empty for None.
+
+    Examples
+    --------
+    >>> decimal_text(-0.0001, 2), decimal_text(10.4673, 2), decimal_text(1.5e9, 2)
+    ('0.00', '10.47', '1.5e+09')
+    """
+    return _guarded(_fixed(decimals), value)
+
+
+def significant_text(value: float | None, digits: int = _SIGNIFICANT) -> str:
+    """One number with some significant digits; whole digits are never rounded away.
+
+    Examples
+    --------
+    >>> significant_text(298.5078), significant_text(0.012345), significant_text(123456.7)
+    ('298.5', '0.01235', '123457')
+    >>> significant_text(9.0)
+    '9'
+    """
+
+    def write(number: float) -> str:
+        size = abs(number)
+        if number == round(number) and size < _WIDEST:
+            return f"{number:.0f}"
+        if not 10.0**-_MOST_DECIMALS <= size < _WIDEST:
+            return f"{number:.{digits - 1}e}"
+        places = max(digits - 1 - math.floor(math.log10(size)), 0)
+        return f"{number:.{places}f}"
+
+    return _guarded(write, value)
+
+
+def p_value_text(value: float | None, style: str = "plain") -> str:
+    """One p-value with three decimals; "apa" leaves out the zero and spaces the sign.
+
+    Examples
+    --------
+    >>> p_value_text(0.0341), p_value_text(1e-9)
+    ('0.034', '<0.001')
+    >>> p_value_text(0.0341, "apa"), p_value_text(1e-9, "apa"), p_value_text(0.9997, "apa")
+    ('.034', '< .001', '> .999')
+    """
+    text = _guarded(_p_value, value)
+    if style != "apa":
+        return text
+    if text == "1.000":
+        return "> .999"
+    return text.replace("<0", "< ").removeprefix("0")
+
+
 def _estimates(values: Sequence[Any], reference: Sequence[Any]) -> list[str]:
     """Four significant digits for the smallest reference that matters, its decimals for all.
 
@@ -169,6 +240,7 @@ def _texts(values: Sequence[Any], reference: Sequence[Any] = ()) -> list[str]:
 KINDS: dict[Kind, Formatter] = {
     "text": _texts,
     "number": _texts,  # written by the caller, aligned like a number
+    "decimal": _texts,  # written by the caller, aligned at the decimal point
     "count": _each(lambda value: f"{value:.0f}"),
     "estimate": _estimates,
     "statistic": _each(_fixed(3)),

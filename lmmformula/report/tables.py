@@ -10,10 +10,11 @@ from typing import Any, Protocol
 import pandas as pd
 
 from lmmformula._arrays import FloatArray
+from lmmformula.report.residuals import HasParameters, residual_table
 from lmmformula.report.table import Column, Table
 from lmmformula.report.varcorr import VarCorr, varcorr_table
 
-__all__ = ["TABLES", "Reportable", "TableOptions"]
+__all__ = ["METHODS", "TABLES", "Reportable", "TableOptions"]
 
 
 class Reportable(Protocol):
@@ -68,6 +69,10 @@ class Reportable(Protocol):
         """Variance components."""
 
     @property
+    def residual_structure(self) -> HasParameters | None:
+        """Structure of the residuals."""
+
+    @property
     def status(self) -> str:
         """State of the fit in a few words."""
 
@@ -120,7 +125,7 @@ class TableOptions:
         return {"robust": self.robust, "cluster": self.cluster}
 
 
-_METHODS = {
+METHODS = {
     "wald": "Wald tests, normal distribution",
     "satterthwaite": "t tests, Satterthwaite degrees of freedom",
     "kenward-roger": "t tests, Kenward-Roger",
@@ -134,7 +139,7 @@ def header(results: Reportable, options: TableOptions) -> Table:
     groups = ", ".join(f"{name}: {count}" for name, count in results.ngroups.items())
     left: list[tuple[str, Any]] = [
         ("Observations", f"{results.nobs}"),
-        ("Groups", groups),
+        *([("Groups", groups)] if groups else []),
         ("Parameters", f"{results.npar}"),
         ("Residual df", f"{results.df_resid}"),
         ("Status", results.status),
@@ -145,17 +150,26 @@ def header(results: Reportable, options: TableOptions) -> Table:
         ("Log-likelihood", _criterion(results.llf)),
         ("AIC", _criterion(results.aic)),
         ("BIC", _criterion(results.bic)),
-        ("", ""),
+        *([("", "")] if groups else []),
     ]
     rows = tuple((*a, *b) for a, b in zip(left, right, strict=True))
     columns = (Column(""), Column(""), Column(""), Column("", "number"))
-    title = f"Linear mixed model fit by {method}"
+    model = "Linear mixed model" if groups else "Generalised least squares"
+    title = f"{model} fit by {method}"
     return Table(title, columns, rows, results.remarks, results.formula, has_heading=False)
 
 
 def random_effects(results: Reportable, options: TableOptions) -> Table:
     """Variances, standard deviations and correlations."""
+    if not results.ngroups:
+        return varcorr_table(results.varcorr, "Residual variance")
     return varcorr_table(results.varcorr)
+
+
+def residual_structure(results: Reportable, options: TableOptions) -> Table | None:
+    """Correlation and variance functions of the residuals, where there are any."""
+    structure = results.residual_structure
+    return None if structure is None else residual_table(structure)
 
 
 def fixed_effects(results: Reportable, options: TableOptions) -> Table:
@@ -177,7 +191,7 @@ def fixed_effects(results: Reportable, options: TableOptions) -> Table:
     ]
     names += ["statistic", "pvalue", "lower", "upper"]
     rows = tuple(zip(results.fixed_names, *(found[name].tolist() for name in names), strict=True))
-    title = f"Fixed effects ({_METHODS.get(options.ddf, options.ddf)})"
+    title = f"Fixed effects ({METHODS.get(options.ddf, options.ddf)})"
     notes = (
         *results.coefficient_notes(options.ddf, **options.covariance),
         *results.data_remarks,
@@ -190,8 +204,9 @@ def _criterion(value: float) -> str:
     return f"{value:.4g}" if math.isfinite(value) and abs(value) >= 1e9 else f"{value:.3f}"
 
 
-TABLES: dict[str, Callable[[Reportable, TableOptions], Table]] = {
+TABLES: dict[str, Callable[[Reportable, TableOptions], Table | None]] = {
     "header": header,
     "random_effects": random_effects,
+    "residual_structure": residual_structure,
     "fixed_effects": fixed_effects,
 }

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 
 from lmmformula._arrays import FloatArray
+from lmmformula.covariance import NaturalParameter, Structure, make_structure, parameter_names
+from lmmformula.covariance.natural import term_labels
 from lmmformula.errors import OptionError
 from lmmformula.matrices import RandomBlock
 from lmmformula.report.render import render
@@ -33,9 +35,13 @@ class VarCorrTerm:
     effects : tuple of str, length k
         Names of the effects.
     structure : str
-        Covariance structure; correlations of ``diag`` are zero by construction and not listed.
+        Covariance structure, by the word that formulas use.
     factor : ndarray, shape (k, k)
         Lower-triangular factor of the covariance matrix, in the unit of the response.
+    is_related : bool
+        A known relationship correlates the levels.
+    positions : ndarray, shape (k, d), or None
+        Coordinates of the effects, for structures over times or places.
     """
 
     label: str
@@ -43,6 +49,28 @@ class VarCorrTerm:
     effects: tuple[str, ...]
     structure: str
     factor: FloatArray
+    is_related: bool = False
+    positions: FloatArray | None = None
+
+    @property
+    def kind(self) -> Structure:
+        """The covariance structure itself."""
+        return make_structure(self.structure, len(self.effects), self.positions)
+
+    @property
+    def natural_parameters(self) -> tuple[NaturalParameter, ...]:
+        """What the structure's parameters are: names, ranges, and the effects they describe."""
+        return self.kind.natural_parameters(self.effects)
+
+    @property
+    def natural_values(self) -> FloatArray:
+        """Their values as an array: standard deviations in the unit of the response."""
+        return self.kind.natural(self.factor)
+
+    @property
+    def has_triangle(self) -> bool:
+        """Whether every pair of effects has a correlation of its own."""
+        return len(self.effects) > 1 and self.structure == "us"
 
     @property
     def sd(self) -> pd.Series:
@@ -82,12 +110,12 @@ class VarCorrTerm:
 
     @property
     def has_correlations(self) -> bool:
-        """Whether correlations are parameters of the term."""
-        return len(self.effects) > 1 and self.structure != "diag"
+        """Whether effects of the term may be correlated."""
+        return any(parameter.kind != "sd" for parameter in self.natural_parameters)
 
     @property
     def pairs(self) -> list[tuple[int, int]]:
-        """Positions (row, column) below the diagonal, by columns, where correlations are free."""
+        """Positions (row, column) below the diagonal, by columns, where effects may correlate."""
         k = len(self.effects) if self.has_correlations else 0
         return [(row, column) for column in range(k) for row in range(column + 1, k)]
 
@@ -126,8 +154,8 @@ class VarCorr:
         available = tuple(term.label for term in self.terms)
         raise OptionError(
             f"there is no random-effects term with the label `{label}`.",
-            got=f"labels {', '.join(f'`{name}`' for name in available)}",
-            suggestion=f'`varcorr["{available[0]}"]`',
+            got=f"labels {', '.join(f'`{name}`' for name in available) or 'none'}",
+            suggestion=f'`varcorr["{available[0]}"]`' if available else "`varcorr.sigma`",
             available=available,
         )
 
@@ -164,16 +192,28 @@ class VarCorr:
         return pd.DataFrame(rows, columns=_COLUMNS)
 
     def parameters(self) -> pd.Series:
-        """Name the standard deviations and correlations, in the order of ``theta``.
+        """Name the natural parameters, in the order of ``theta``.
 
         Returns
         -------
         Series
             Index ``sd_Intercept|Subject``, ``cor_Days.Intercept|Subject``, ..., ``sigma``.
+            Structured terms have those of their structure: ``sd|Subject`` where all effects share
+            one, ``rho|Subject``, ``rho_1|Subject``, ``range|Subject``.
         """
-        named = [item for term in self.terms for item in _named(term)]
-        named.append(("sigma", self.sigma))
-        return pd.Series([v for _, v in named], index=[n for n, _ in named], name="estimate")
+        values = [term.natural_values for term in self.terms]
+        names = [*self.names, "sigma"]
+        return pd.Series(np.concatenate([*values, [self.sigma]]), index=names, name="estimate")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the natural parameters of all terms."""
+        named = parameter_names(
+            [term.kind for term in self.terms],
+            [term.effects for term in self.terms],
+            [term.group for term in self.terms],
+        )
+        return tuple(name for part in named for name in part)
 
     def __repr__(self) -> str:
         return str(self)
@@ -189,65 +229,110 @@ class VarCorr:
         cls, blocks: Sequence[RandomBlock], templates: Sequence[FloatArray], sigma: float
     ) -> VarCorr:
         """Put names to the relative factors of the terms."""
-        seen: dict[str, int] = {}
-        terms = []
-        for block, template in zip(blocks, templates, strict=True):
-            count = seen.get(block.group, 0)
-            seen[block.group] = count + 1
-            label = f"{block.group}.{count}" if count else block.group
-            terms.append(
-                VarCorrTerm(
-                    label, block.group, block.effect_names, block.structure, sigma * template
-                )
+        labels = term_labels([block.group for block in blocks])
+        terms = [
+            VarCorrTerm(
+                label,
+                block.group,
+                block.effect_names,
+                block.structure,
+                sigma * template,
+                block.relationship is not None,
+                block.positions,
             )
+            for label, block, template in zip(labels, blocks, templates, strict=True)
+        ]
         return cls(tuple(terms), float(sigma))
 
 
-def _frame_rows(term: VarCorrTerm, order: str) -> list[tuple[Any, ...]]:
-    sd, cov, corr = term.sd_values, term.cov_values, term.corr_values
-    diagonal = {
-        (i, i): (term.label, name, None, cov[i, i], sd[i]) for i, name in enumerate(term.effects)
-    }
-    below = {
-        (i, j): (term.label, term.effects[j], term.effects[i], cov[i, j], corr[i, j])
-        for i, j in term.pairs
-    }
+def _frame_rows(term: VarCorrTerm, order: str) -> Iterator[tuple[Any, ...]]:
+    k, effects, label = len(term.effects), term.effects, term.label
+    cov, corr = term.cov_values, term.corr_values
+    np.fill_diagonal(corr, term.sd_values)
+    columns, rows = np.triu_indices(k)
+    if not term.has_correlations:
+        columns = rows = np.arange(k)
     if order == "cov.last":
-        return [*diagonal.values(), *below.values()]
-    both = {**diagonal, **below}
-    return [both[key] for key in sorted(both, key=lambda key: (key[1], key[0]))]
-
-
-def _named(term: VarCorrTerm) -> list[tuple[str, float]]:
-    sd, corr, names = term.sd_values, term.corr_values, term.effects
-    pairs = set(term.pairs)
-    out: list[tuple[str, float]] = []
-    for j, name in enumerate(names):
-        out.append((f"sd_{name}|{term.group}", float(sd[j])))
-        out.extend(
-            (f"cor_{names[i]}.{name}|{term.group}", float(corr[i, j]))
-            for i in range(j + 1, len(names))
-            if (i, j) in pairs
-        )
-    return out
+        last = np.argsort(rows != columns, kind="stable")
+        rows, columns = rows[last], columns[last]
+    values = cov[rows, columns].tolist(), corr[rows, columns].tolist()
+    for i, j, one, other in zip(rows.tolist(), columns.tolist(), *values, strict=True):
+        yield label, effects[j], None if i == j else effects[i], one, other
 
 
 def varcorr_table(varcorr: VarCorr, title: str = "Random effects") -> Table:
-    """Variance, standard deviation and correlations of every effect, then the residual."""
-    width = max((len(t.effects) - 1 for t in varcorr.terms if t.has_correlations), default=0)
-    columns = (
-        Column("Group"),
-        Column("Effect"),
-        Column("Variance", "estimate"),
-        Column("Std. dev.", "estimate"),
-        *(Column("Corr." if i == 0 else "", "correlation") for i in range(width)),
+    """Variances, standard deviations and correlations of every term, then the residual.
+
+    A term with a correlation of its own for every pair has a triangle of them; any other has its
+    natural parameters: one row where all effects share a standard deviation, otherwise one for
+    each effect, and one for each parameter of the correlation.
+    """
+    layout = _Layout.of(varcorr.terms)
+    rows = [row for term in varcorr.terms for row in _table_rows(term, layout)]
+    rows.append(layout.row("Residual", "", varcorr.sigma))
+    related = dict.fromkeys(term.group for term in varcorr.terms if term.is_related)
+    notes = tuple(
+        f"{group}: related levels; variances are where the relationship's diagonal is one."
+        for group in related
     )
-    rows: list[tuple[Any, ...]] = []
-    for term in varcorr.terms:
-        sd, corr = term.sd_values.tolist(), term.corr_values
-        for i, name in enumerate(term.effects):
-            known = [corr[i, j] for j in range(i)] if term.has_correlations else []
-            group = term.label if i == 0 else ""
-            rows.append((group, name, sd[i] * sd[i], sd[i], *known, *[None] * (width - len(known))))
-    rows.append(("Residual", "", varcorr.sigma * varcorr.sigma, varcorr.sigma, *[None] * width))
-    return Table(title, columns, tuple(rows))
+    title = title if varcorr.terms else "Residual variance"
+    return Table(title, layout.columns, tuple(rows), notes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Which columns a table of variance components needs."""
+
+    width: int
+    has_range: bool
+
+    @classmethod
+    def of(cls, terms: Sequence[VarCorrTerm]) -> _Layout:
+        kinds = {p.kind for term in terms if not term.has_triangle for p in term.natural_parameters}
+        triangle = max((len(term.effects) - 1 for term in terms if term.has_triangle), default=0)
+        return cls(max(triangle, int("correlation" in kinds)), "positive" in kinds)
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        return (
+            Column("Group"),
+            Column("Effect"),
+            Column("Variance", "estimate"),
+            Column("Std. dev.", "estimate"),
+            *(Column("Corr." if i == 0 else "", "correlation") for i in range(self.width)),
+            *((Column("Range", "estimate"),) if self.has_range else ()),
+        )
+
+    def row(
+        self,
+        group: str,
+        effect: str,
+        sd: float | None = None,
+        corr: Sequence[float] = (),
+        length: float | None = None,
+    ) -> tuple[Any, ...]:
+        variance = None if sd is None else sd * sd
+        empty = [None] * (self.width - len(corr))
+        return (group, effect, variance, sd, *corr, *empty, *([length] if self.has_range else []))
+
+
+def _table_rows(term: VarCorrTerm, layout: _Layout) -> Iterator[tuple[Any, ...]]:
+    if term.has_triangle:
+        corr = term.corr_values
+        for i, (name, sd) in enumerate(zip(term.effects, term.sd_values.tolist(), strict=True)):
+            yield layout.row("" if i else term.label, name, sd, corr[i, :i].tolist())
+        return
+    label, word = term.label, term.structure
+    values = term.natural_values.tolist()
+    for parameter, value in zip(term.natural_parameters, values, strict=True):
+        if parameter.kind == "sd":
+            shared = f"{word}, {len(term.effects)} effects"
+            name = term.effects[parameter.effects[0]] if parameter.effects else shared
+            yield layout.row(label, name, value)
+        else:
+            name = f"{word}: {parameter.name}"
+            if parameter.kind == "positive":
+                yield layout.row(label, name, length=value)
+            else:
+                yield layout.row(label, name, corr=(value,))
+        label = ""

@@ -14,15 +14,27 @@ ROOT = Path(__file__).parents[2]
 
 FUNCTIONS = {
     "anova",
+    "aov",
+    "as_frame",
     "bootstrap_lrt",
+    "compare",
+    "compare_with_lme4",
+    "etable",
     "exact_rlrt",
+    "from_json",
     "list_datasets",
     "lmer",
     "lmm",
     "load",
     "load_dataset",
+    "one_way_random",
+    "plan",
+    "power",
+    "power_curve",
+    "rm_anova",
+    "simulate_design",
 }
-CLASSES = {"LinearMixedModel", "LinearMixedResults"}
+CLASSES = {"FitRecord", "LinearMixedModel", "LinearMixedRegressor", "LinearMixedResults"}
 
 MODEL_MEMBERS = {"at", "fit"}
 RESULT_ATTRIBUTES = set(
@@ -32,7 +44,7 @@ RESULT_ATTRIBUTES = set(
 )
 RESULT_METHODS = set(
     """bootstrap cov_params ranef coef residuals summary conf_int predict simulate refit tidy glance
-    augment save anova t_test f_test wald_test hypotheses approximation influence
+    augment save to_json anova t_test f_test wald_test hypotheses approximation influence
     leverage""".split()
 )
 
@@ -84,7 +96,7 @@ def test_version_is_the_project_files():
 
 def test_lazy_names_are_the_public_names():
     homes = [name for names in lf._HOMES.values() for name in names]
-    assert sorted(homes) == sorted(lf.__all__)
+    assert sorted([*homes, *lf._MODULES]) == sorted(lf.__all__)
     assert set(dir(lf)) == {*lf.__all__, "__version__"}
     with pytest.raises(AttributeError, match="no attribute 'lmmer'"):
         _ = lf.lmmer

@@ -52,6 +52,7 @@ def test_joint_tests(fit, method):
 
 @pytest.mark.parametrize("method", DF_METHODS)
 def test_every_table_can_be_written(fit, method):
-    tables = [make(fit, TableOptions(ddf=method)) for make in TABLES.values()]
+    made = [make(fit, TableOptions(ddf=method)) for make in TABLES.values()]
+    tables = [table for table in made if table is not None]
     assert "Machine[T.B]" in render_all(tables)
     assert method not in render_all(tables)  # the title has words for it

@@ -10,8 +10,14 @@ from lmmformula.report import RENDERERS, TABLES, Table, TableOptions, render
 
 @pytest.fixture(scope="module")
 def results():
-    model = lf.lmm("Reaction ~ Days + (Days | Subject)", lf.load_dataset("sleepstudy"))
-    return model.at([0.9, 0.02, 0.2])
+    formula = "Reaction ~ Days + (Days | Subject)"
+    model = lf.lmm(formula, lf.load_dataset("sleepstudy"), variance="exp(Days)")
+    return model.at([0.9, 0.02, 0.2, 0.05])
+
+
+def test_a_plain_fit_has_no_table_of_residuals():
+    results = lf.lmm("Yield ~ 1 + (1 | Batch)", lf.load_dataset("dyestuff")).at([0.9])
+    assert set(results.summary().tables) == set(TABLES) - {"residual_structure"}
 
 
 @pytest.mark.parametrize("name", TABLES)

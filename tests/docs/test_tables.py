@@ -6,6 +6,7 @@ import re
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import lmmformula as lf
@@ -31,6 +32,7 @@ def r_user() -> dict:
     data["w"], data["o"] = 1.0, 0.0
     m = lf.lmer("Reaction ~ Days + (Days | Subject)", data)
     small = lf.lmer("Reaction ~ Days + (1 | Subject)", data)
+    subjects = list(data["Subject"].cat.categories)
     return {
         "lf": lf,
         "data": data,
@@ -39,6 +41,10 @@ def r_user() -> dict:
         "m2": m,
         "new": data.head(3),
         "y": data["Reaction"] + 1.0,
+        "K": pd.DataFrame(0.2 + 0.8 * np.eye(18), index=subjects, columns=subjects),
+        "label": ["a", "b", "c"],
+        "sire": [None, None, "a"],
+        "dam": [None, None, "b"],
     }
 
 

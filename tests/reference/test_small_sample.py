@@ -65,6 +65,10 @@ MODELS: dict[str, tuple[str, str]] = {
         "bioequivalence",
         f"{BIOEQUIVALENCE} + (0 + formulation | subject)",
     ),
+    "bioequivalence_heterogeneous": (
+        "bioequivalence",
+        f"{BIOEQUIVALENCE} + (0 + formulation | subject)",
+    ),
     "sleep_study": ("sleep_study", "Reaction ~ days + (days || Subject)"),
     "sleep_study_corr": ("sleep_study", "Reaction ~ days + (days | Subject)"),
     "sleep_study_quadratic": (
@@ -81,6 +85,9 @@ MODELS: dict[str, tuple[str, str]] = {
     ),
 }
 """Data and formula by model."""
+
+VARIANCES = {"bioequivalence_heterogeneous": "ident(formulation)"}
+"""Variance function of the residuals by model."""
 
 TABLES: dict[str, tuple[str, str, bool, float]] = {
     **{
@@ -111,6 +118,12 @@ TABLES: dict[str, tuple[str, str, bool, float]] = {
         True,
         3 * SAS_RTOL,  # correlation one: SAS's own iteration ends there
     ),
+    "bioequivalence_heterogeneous_sas_solution": (
+        "bioequivalence_heterogeneous",
+        "satterthwaite",
+        True,
+        SAS_RTOL,
+    ),
     **{
         f"{model}_jmp": (model, "kenward-roger-observed", True, JMP_RTOL)
         for model in ("battery_cell", "wind_tunnel", "pastry_dough", "sleep_study")
@@ -126,6 +139,7 @@ TESTS: dict[str, tuple[str, str, bool, float]] = {
     "bioequivalence_homogeneous_sas_tests3_sw": ("SAS", "satterthwaite", True, SAS_RTOL),
     "bioequivalence_homogeneous_sas_tests3_kr": ("SAS", "kenward-roger-observed", True, SAS_RTOL),
     "bioequivalence_homogeneous_sas_tests3_sw_ml": ("SAS", "satterthwaite", False, SAS_RTOL),
+    "bioequivalence_heterogeneous_sas_tests3": ("SAS", "satterthwaite", True, SAS_RTOL),
     "bioequivalence_jmp": ("JMP", "kenward-roger-observed", True, JMP_RTOL),
 }
 """Program, method, REML and tolerance by table of type III tests."""
@@ -138,7 +152,9 @@ def fit(model: str, reml: bool) -> lf.LinearMixedResults:
     factors = ("period", "formulation", "sequence") if data == "bioequivalence" else ()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SingularFitWarning)
-        return lf.lmer(formula, frame(data), reml, contrasts=dict.fromkeys(factors, "sas") or None)
+        coding = dict.fromkeys(factors, "sas") or None
+        variance = VARIANCES.get(model)
+        return lf.lmer(formula, frame(data), reml, contrasts=coding, variance=variance)
 
 
 def stored(name: str) -> pd.DataFrame:
@@ -196,7 +212,9 @@ def test_coefficients(name):
 def test_type_three(name):
     program, method, reml, limit = TESTS[name]
     table = pd.read_csv(HERE / "results" / f"{name}.csv")
-    ours = fit("bioequivalence_homogeneous", reml).anova(ddf=method)
+    kind = "heterogeneous" if "heterogeneous" in name else "homogeneous"
+    fitted = fit(f"bioequivalence_{kind}", reml)
+    ours = fitted.anova(ddf=method)
     columns = ["Effect", "NumDF", "DenDF", "FValue"]
     if program == "JMP":
         columns = ["Source", "DF", "DFDen", "F Ratio"]
@@ -205,13 +223,24 @@ def test_type_three(name):
     np.testing.assert_array_equal(ours["num_df"], table[columns[1]])
     if method == "satterthwaite":
         # Pooled degrees of freedom depend on the rows that span a hypothesis: take SAS's.
-        fitted = fit("bioequivalence_homogeneous", reml)
         columns_of = {term.label: list(term.columns) for term in fitted.design.spec.fixed_terms}
         rows = np.eye(fitted.n_fixed)
         df = [fitted.f_test(rows[columns_of[label]]).df_denom for label in ours.index]
     else:
         df = ours["den_df"]
     np.testing.assert_allclose(df, table[columns[2]], rtol=limit)
+
+
+def test_variances_by_formulation():
+    table = pd.read_csv(HERE / "results" / "bioequivalence_heterogeneous_sas_covparms.csv")
+    expected = table["Estimate"].to_numpy()
+    ours = fit("bioequivalence_heterogeneous", True)
+    sd = ours.varcorr["subject"].sd
+    np.testing.assert_allclose(
+        [sd["formulation[R]"], sd["formulation[T]"]], expected[:2], rtol=1e-5
+    )
+    by_level = ours.scale * np.square([1.0, ours.residual_structure.parameters()["ratio_T"]])
+    np.testing.assert_allclose(by_level, expected[3:], rtol=1e-5)
 
 
 def test_a_maximum_likelihood_fit_is_refitted_for_kenward_roger():

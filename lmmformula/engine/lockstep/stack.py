@@ -185,12 +185,14 @@ class RowProducts:
         first = system.first
         sums = np.asarray(self.selectors[0] @ y)
         Z1y = sums.reshape(first.n_levels, first.k, -1).transpose(1, 2, 0)
-        border_y = [np.asarray(selector @ y).T for selector in self.selectors[1:]]
-        border_y.append((self.X.T @ y).T)
+        border_y = [np.asarray(selector @ y) for selector in self.selectors[1:]]
+        if system.relations is not None:
+            border_y = [system.relations.backward(np.concatenate(border_y))]
+        border_y.append(self.X.T @ y)
         return ReplicateStack.with_responses(
             system,
             np.ascontiguousarray(Z1y),
-            np.concatenate(border_y, axis=1),
+            np.ascontiguousarray(np.concatenate(border_y).T),
             np.einsum("ir,ir->r", y, y),
         )
 

@@ -14,13 +14,9 @@ from lmmformula.inference.bootstrap.kinds import (
     top_level_factor,
 )
 from lmmformula.inference.bootstrap.result import Bootstrap, Fitted, fitter_of
-from lmmformula.inference.bootstrap.run import (
-    Blocks,
-    Progress,
-    check_count,
-    run_blocks,
-    seed_sequence,
-)
+from lmmformula.inference.bootstrap.run import Blocks, check_count, run_blocks, seed_sequence
+from lmmformula.postfit.progress import Progress
+from lmmformula.postfit.requirements import require_unrelated_levels
 
 __all__ = ["Bootstrap", "BootstrapAccessors", "bootstrap"]
 
@@ -38,7 +34,7 @@ class BootstrapAccessors:
         kind: Literal["parametric", "residual", "case"] = "parametric",
         *,
         cluster: str | None = None,
-        progress: Progress = False,
+        progress: Progress = None,
         n_jobs: int = 1,
     ) -> Bootstrap:
         """Fit the model to many resampled data sets.
@@ -56,8 +52,9 @@ class BootstrapAccessors:
         cluster : str, optional
             Grouping factor whose levels ``kind="case"`` resamples; default: the one that contains
             all others.
-        progress : bool or callable, default False
-            Show a bar on stderr, or call ``progress(done, n)``.
+        progress : bool or callable, optional
+            Show a bar on stderr, or call ``progress(done, n)``. Default: a bar in a terminal or
+            notebook once two seconds have passed.
         n_jobs : int, default 1
             Processes (needs joblib); -1 for one per processor.
 
@@ -81,12 +78,15 @@ def bootstrap(
     kind: str = "parametric",
     *,
     cluster: str | None = None,
-    progress: Progress = False,
+    progress: Progress = None,
     n_jobs: int = 1,
 ) -> Bootstrap:
     """Bootstrap a result; see ``LinearMixedResults.bootstrap``."""
     n, root = check_count(n, CALL), seed_sequence(seed, CALL)
     _check_kind(kind, cluster)
+    if kind != "parametric":
+        what, instead = f"the {kind} bootstrap", '`kind="parametric"`, which draws related levels'
+        require_unrelated_levels(results.design.matrices, what, instead)
     results.model.require_rows("`bootstrap`")
     if kind == "case":
         cluster = top_level_factor(results.design.matrices, cluster, what="the case bootstrap")

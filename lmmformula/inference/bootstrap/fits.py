@@ -52,7 +52,8 @@ class Fits:
     ----------
     values : ndarray, shape (R, n_parameters)
         Fixed effects, then standard deviations and correlations in the order of
-        ``VarCorr.parameters``, sigma last; NaN where the fit failed.
+        ``VarCorr.parameters``, with sigma and the natural parameters of the residuals last; NaN
+        where the fit failed.
     objective : ndarray, shape (R,)
         Criterion; NaN where the fit failed.
     is_singular : ndarray of bool, shape (R,)
@@ -167,7 +168,7 @@ def _lifted(system: BlockedSystem, phi: FloatArray) -> FloatArray:
         if size[-1] < LIFT:
             piece = term.structure.from_template((left * np.maximum(size, LIFT)) @ right)
         pieces.append(piece)
-    return np.concatenate(pieces)
+    return np.concatenate([*pieces, phi[start:]])
 
 
 class _Table:
@@ -176,7 +177,10 @@ class _Table:
     def __init__(self, fitter: ModelFitter, n: int) -> None:
         self.fitter = fitter
         terms = fitter.system.terms
-        width = fitter.system.p + sum(len(_entries(t.structure)) for t in terms) + 1
+        residual = fitter.system.residual
+        self.n_residual = 0 if residual is None else residual.covariance.n_phi
+        width = fitter.system.p + sum(t.structure.n_theta for t in terms) + 1
+        width += self.n_residual
         self.values = np.full((n, width), np.nan)
         self.objective = np.full(n, np.nan)
         self.is_singular = np.zeros(n, dtype=np.bool_)
@@ -201,7 +205,7 @@ class _Table:
             size = np.linalg.svd(Lambda, compute_uv=False)[:, -1]
             smallest = np.minimum(smallest, size)
             factor = sigma[:, None, None] * (basis.random[term.index] @ Lambda)
-            parts.append(_sd_cor(factor, term.structure))
+            parts.append(_natural(factor, term.structure))
         parts.append(sigma[:, None])
         self.values[done] = np.concatenate(parts, axis=1)
         self.objective[done] = solution.value[done]
@@ -220,25 +224,24 @@ class _Table:
         for term, template in zip(system.terms, found.templates, strict=True):
             working = np.linalg.solve(system.basis.random[term.index], template)
             smallest = min(smallest, float(np.linalg.svd(working, compute_uv=False)[-1]))
-            parts.append(_sd_cor(found.sigma * template[None], term.structure)[0])
-        self.values[index] = np.concatenate([*parts, [found.sigma]])
+            parts.append(term.structure.natural(found.sigma * template))
+        own = found.theta[found.n_theta - self.n_residual :]
+        self.values[index] = np.concatenate([*parts, [found.sigma], own])
         self.objective[index] = found.objective
         self.is_singular[index] = smallest < SINGULAR
 
 
-def _entries(structure: Structure) -> list[tuple[int, int]]:
-    """Positions (row, column) of a term's parameters in the order of ``VarCorr.parameters``."""
-    k, correlated = structure.k, structure.name != "diag"
-    return [(i, j) for j in range(k) for i in range(j, k) if i == j or correlated]
-
-
-def _sd_cor(factor: FloatArray, structure: Structure) -> FloatArray:
-    """Standard deviations and correlations of covariances ``factor @ factor'``, (R, m)."""
+def _natural(factor: FloatArray, structure: Structure) -> FloatArray:
+    """Natural parameters of covariances ``factor @ factor'``, (R, m)."""
+    if structure.reduced:
+        return np.stack([structure.natural(one) for one in factor])
+    k, correlated = structure.k, structure.name == "us"
+    entries = [(i, j) for j in range(k) for i in range(j, k) if i == j or correlated]
     sd = np.linalg.norm(factor, axis=2)
     with np.errstate(invalid="ignore", divide="ignore"):
         rows = factor / sd[:, :, None]
     cor = np.clip(rows @ np.swapaxes(rows, 1, 2), -1.0, 1.0)
-    columns = [sd[:, j] if i == j else cor[:, i, j] for i, j in _entries(structure)]
+    columns = [sd[:, j] if i == j else cor[:, i, j] for i, j in entries]
     return np.stack(columns, axis=1)
 
 

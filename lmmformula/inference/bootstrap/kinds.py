@@ -14,8 +14,10 @@ from lmmformula.engine.lockstep.stack import level_products, resampled_stack
 from lmmformula.errors import LMMError, OptionError
 from lmmformula.inference.bootstrap.fits import Failure, Fits, ModelFitter
 from lmmformula.inference.bootstrap.run import Blocks
-from lmmformula.matrices import ModelMatrices, RandomBlock
+from lmmformula.matrices import ModelMatrices, RandomBlock, ResidualRows
 from lmmformula.postfit.predict import linear_predictor, random_part
+from lmmformula.postfit.requirements import require_random_effects
+from lmmformula.postfit.residual_structure import structure_of
 from lmmformula.postfit.simulate import simulate
 
 __all__ = [
@@ -63,7 +65,7 @@ class ResidualBlocks(Blocks):
     Modes and residuals are shrunken: their empirical covariance is below the estimated one.
     Each term's modes are transformed so that the two agree, the residuals are rescaled
     (Carpenter, Goldstein and Rasbash 2003, section 3.2). With prior weights residuals are
-    standardised first.
+    standardised first, and structured ones are made uncorrelated.
     """
 
     def __init__(self, fitter: ModelFitter, design: Design, estimates: Estimates) -> None:
@@ -76,12 +78,16 @@ class ResidualBlocks(Blocks):
         self.fixed = linear_predictor(design, estimates, ())
         groups = {block.group for block in m.random}
         residuals = m.y - linear_predictor(design, estimates, groups)
+        self.structure = structure_of(m, estimates)
         self.root = None if m.weights is None else np.sqrt(m.weights)
-        if self.root is not None:
+        if self.structure is not None:
+            residuals = estimates.sigma * self.structure.normalized(residuals)
+        elif self.root is not None:
             residuals = residuals * self.root
         residuals = residuals - residuals.mean()
         size = float(np.sqrt(np.mean(residuals**2)))
         self.residuals = residuals * (estimates.sigma / size if size > 0.0 else 0.0)
+        self.sigma = estimates.sigma
 
     @property
     def size(self) -> int:
@@ -96,7 +102,9 @@ class ResidualBlocks(Blocks):
         for i in range(n):
             modes = [values[rng.integers(len(values), size=len(values))] for values in self.modes]
             errors = self.residuals[rng.integers(n_obs, size=n_obs)]
-            if self.root is not None:
+            if self.structure is not None:
+                errors = self.structure.colored(errors / self.sigma)
+            elif self.root is not None:
                 errors = errors / self.root
             responses[:, i] = self.fixed + random_part(self.blocks, modes, n_obs) + errors
         return self.fitter.fit_responses(responses)
@@ -130,6 +138,7 @@ class CaseBlocks(Blocks):
         self.fitter, self.cluster = fitter, cluster
         m = fitter.matrices
         self.block = next(block for block in m.random if block.group == cluster)
+        check_whole_groups(m.residual, self.block)
         self.nested = {block.group for block in m.random if is_nested(block, self.block)}
         self.in_lockstep = bool(fitter.batch) and not fitter.system.tail.factors
         self.level_sums = level_products(fitter.products, m) if self.in_lockstep else None
@@ -194,6 +203,7 @@ class CaseBlocks(Blocks):
             weights=None if m.weights is None else m.weights[rows],
             offset=None if m.offset is None else m.offset[rows],
             rows=m.rows[rows],
+            residual=None if m.residual is None else _residual_rows(m.residual, rows, copy),
         )
         try:
             return assemble([resampled])
@@ -206,7 +216,46 @@ class CaseBlocks(Blocks):
             key = key + copy * block.n_levels
         found, codes = np.unique(key, return_inverse=True)
         labels = np.array([str(level) for level in found], dtype=object)
-        return replace(block, z=block.z[rows], codes=codes.astype(np.int32), levels=labels)
+        related = block.relationship
+        if related is not None:
+            related = _row_factor(related[found % block.n_levels])
+        return replace(
+            block,
+            z=block.z[rows],
+            codes=codes.astype(np.int32),
+            levels=labels,
+            relationship=related,
+        )
+
+
+def check_whole_groups(residual: ResidualRows | None, block: RandomBlock) -> None:
+    """Refuse clusters that cut through groups of correlated residuals."""
+    if residual is None or residual.correlation is None:
+        return
+    pairs = residual.codes.astype(np.int64) * block.n_levels + block.codes
+    if len(np.unique(pairs)) != len(np.unique(residual.codes)):
+        raise OptionError(
+            f"levels of `{block.group}` cannot be resampled: `{residual.text}` correlates rows of "
+            "different ones.",
+            got=f"levels of `{residual.group}` in several levels of `{block.group}`",
+            suggestion='`kind="parametric"`',
+            argument="cluster",
+            term=residual.text,
+        )
+
+
+def _residual_rows(residual: ResidualRows, rows: IntArray, copy: IntArray) -> ResidualRows:
+    """Structure of resampled rows: the groups of a cluster drawn twice are two groups."""
+    key = residual.codes[rows] + copy * len(residual.levels)
+    found, codes = np.unique(key, return_inverse=True)
+    labels = np.array([str(level) for level in found], dtype=object)
+    return replace(residual.taken(rows), codes=codes.astype(np.int32), levels=labels)
+
+
+def _row_factor(rows: FloatArray) -> FloatArray:
+    """Lower-triangular L with ``LL' == rows @ rows.T``, for no more rows than columns."""
+    L = np.asarray(np.linalg.qr(rows.T, mode="r")).T
+    return np.asarray(L * np.where(np.diag(L) < 0.0, -1.0, 1.0))
 
 
 def is_nested(inner: RandomBlock, outer: RandomBlock) -> bool:
@@ -231,6 +280,8 @@ def top_level_factor(matrices: ModelMatrices, cluster: str | None, *, what: str)
     OptionError
         An unknown factor, or crossed factors and no choice.
     """
+    instead = '`kind="parametric"`'
+    require_random_effects(matrices, what, instead)
     blocks = {block.group: block for block in matrices.random}
     available = tuple(blocks)
     if cluster is not None:

@@ -13,16 +13,11 @@ from lmmformula.engine import replace_response
 from lmmformula.errors import ConvergenceWarning, LMMError, NumericalError, OptionError
 from lmmformula.inference.bootstrap.fits import Failure, ModelFitter, failure_warning
 from lmmformula.inference.bootstrap.kinds import ParametricBlocks
-from lmmformula.inference.bootstrap.run import (
-    Blocks,
-    Progress,
-    check_count,
-    run_blocks,
-    seed_sequence,
-)
+from lmmformula.inference.bootstrap.run import Blocks, check_count, run_blocks, seed_sequence
 from lmmformula.inference.comparison.comparability import check_criteria, check_same_data
 from lmmformula.inference.comparison.nesting import check_nested
 from lmmformula.optimize import minimize
+from lmmformula.postfit.progress import Progress
 
 __all__ = ["BootstrapLRT", "bootstrap_lrt"]
 
@@ -73,7 +68,7 @@ def bootstrap_lrt(
     seed: Any,
     *,
     refit: bool = True,
-    progress: Progress = False,
+    progress: Progress = None,
     n_jobs: int = 1,
 ) -> BootstrapLRT:
     """Test a model against a larger one by simulating from the smaller.

@@ -16,6 +16,8 @@ from lmmformula.inference.bootstrap.fits import Failure, Fits, ModelFitter
 from lmmformula.inference.bootstrap.intervals import METHODS, bca
 from lmmformula.inference.bootstrap.kinds import CaseBlocks, jackknife_levels, top_level_factor
 from lmmformula.postfit.records import ModelLike
+from lmmformula.postfit.requirements import require_random_effects
+from lmmformula.report.drawn import Drawn
 
 __all__ = ["Bootstrap", "Fitted", "fitter_of"]
 
@@ -23,6 +25,14 @@ FEWEST = 3
 """Replicates below which no limits are given."""
 
 JACKKNIFE_GROUPS = 200
+
+RANGES = {
+    "correlation": (-1.0, 1.0),
+    "positive": (0.0, np.inf),
+    "ratio": (0.0, np.inf),
+    "power": (-np.inf, np.inf),
+}
+"""Ends of a parameter's range, by its kind."""
 
 
 class Fitted(Protocol):
@@ -49,6 +59,10 @@ class Fitted(Protocol):
         """Variance components."""
 
     @property
+    def residual_structure(self) -> Any:
+        """Structure of the residuals."""
+
+    @property
     def params(self) -> pd.Series:
         """Fixed effects."""
 
@@ -61,7 +75,7 @@ class Fitted(Protocol):
         """Likelihood maximized, "REML" or "ML"."""
 
 
-class Bootstrap:
+class Bootstrap(Drawn):
     """Bootstrap replicates of a fitted model.
 
     Attributes
@@ -80,9 +94,13 @@ class Bootstrap:
         Criterion of each replicate.
     """
 
+    _picture = "bootstrap"
+
     def __init__(self, results: Fitted, kind: str, n: int, fits: Fits, cluster: str | None):
         self._results, self.kind, self.n, self.cluster = results, kind, n, cluster
-        self.estimate = pd.concat([results.params, results.varcorr.parameters()])
+        structure = results.residual_structure
+        own = [] if structure is None else [structure.parameters()]
+        self.estimate = pd.concat([results.params, results.varcorr.parameters(), *own])
         self.estimate.name = "estimate"
         self._values = fits.values
         self.objective, self.is_singular = fits.objective, fits.is_singular
@@ -189,10 +207,12 @@ class Bootstrap:
     def _range(self) -> tuple[FloatArray, FloatArray]:
         """Ends of the parameters' ranges."""
         n_fixed = len(self._results.params)
-        names = list(self.estimate.index[n_fixed:])
-        is_cor = [name.startswith("cor_") for name in names]
-        lowest = [-np.inf] * n_fixed + [-1.0 if cor else 0.0 for cor in is_cor]
-        highest = [np.inf] * n_fixed + [1.0 if cor else np.inf for cor in is_cor]
+        structure, ends = self._results.residual_structure, [RANGES["power"]] * n_fixed
+        for term in self._results.varcorr:
+            ends += [parameter.limits for parameter in term.natural_parameters]
+        ends.append(RANGES["positive"])
+        ends += [RANGES[kind] for kind in (() if structure is None else structure.kinds)]
+        lowest, highest = zip(*ends, strict=True)
         return np.array(lowest), np.array(highest)
 
     @cached_property
@@ -203,6 +223,7 @@ class Bootstrap:
         where there are more); with crossed factors those of the factor with fewest levels.
         """
         matrices = self._results.design.matrices
+        require_random_effects(matrices, "the BCa interval", '`method="percentile"`')
         try:
             cluster = top_level_factor(matrices, self.cluster, what="the jackknife")
         except OptionError:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, TypeAlias, TypeVar
+from collections.abc import Iterator
+from typing import Any, TypeVar
 
 import numpy as np
 
 from lmmformula.errors import OptionError
+from lmmformula.postfit.progress import Progress, progress_bar
 
-__all__ = ["Blocks", "Progress", "check_count", "run_blocks", "seed_sequence"]
+__all__ = ["Blocks", "check_count", "run_blocks", "seed_sequence"]
 
-Progress: TypeAlias = bool | Callable[[int, int], None]
 Result = TypeVar("Result", covariant=True)
 
 
@@ -73,8 +72,9 @@ def run_blocks(
     n: int,
     seed: np.random.SeedSequence,
     *,
-    progress: Progress = False,
+    progress: Progress = None,
     n_jobs: int = 1,
+    name: str = "bootstrap",
 ) -> list[Any]:
     """Results of all blocks, in order.
 
@@ -86,15 +86,17 @@ def run_blocks(
         Replicates in all.
     seed : SeedSequence
         Every block gets a child of its own, so results do not depend on ``n_jobs``.
-    progress : bool or callable
-        A bar on stderr, or ``progress(done, n)`` after every block.
+    progress : bool, callable or None
+        A bar, or ``progress(done, n)`` after every block; see ``postfit.progress``.
     n_jobs : int
         Processes; -1 for one per processor. Needs joblib unless 1.
+    name : str
+        What the bar calls the work.
     """
     sizes = [min(blocks.size, n - start) for start in range(0, n, blocks.size)]
     tasks = list(zip(sizes, seed.spawn(len(sizes)), strict=True))
     results = []
-    with _advance(progress, n) as advance:
+    with progress_bar(progress, n, name, "replicates") as advance:
         for result, size in zip(_outcomes(blocks, tasks, n_jobs), sizes, strict=True):
             results.append(result)
             advance(size)
@@ -125,28 +127,3 @@ def _outcomes(
     pool = Parallel(n_jobs=int(n_jobs), return_as="generator")
     outcomes: Iterator[Any] = pool(delayed(blocks.run)(*task) for task in tasks)
     return outcomes
-
-
-@contextmanager
-def _advance(progress: Progress, n: int) -> Iterator[Callable[[int], None]]:
-    """Yield what is called with the number of replicates that were just done."""
-    if callable(progress):
-        report, done = progress, 0
-
-        def tell(size: int) -> None:
-            nonlocal done
-            done += size
-            report(done, n)
-
-        yield tell
-    elif not progress:
-        yield lambda size: None
-    else:
-        from tqdm import tqdm
-
-        with tqdm(total=n, desc="bootstrap", unit=" replicates", leave=False) as bar:
-
-            def advance(size: int) -> None:
-                bar.update(size)
-
-            yield advance

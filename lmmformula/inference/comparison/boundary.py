@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 
 from lmmformula._arrays import FloatArray
-from lmmformula.covariance import STRUCTURES, semidefinite_cholesky
+from lmmformula.covariance import make_structure, semidefinite_cholesky
 from lmmformula.engine import BlockedSystem, kenward_roger_pieces
 from lmmformula.errors import InferenceWarning, OptionError
 from lmmformula.inference.comparison.exact_null import ExactNull, exact_null
 from lmmformula.inference.comparison.mixtures import LARGEST, Mixture, chi_bar_square
-from lmmformula.inference.comparison.random_change import RandomChange, random_change
+from lmmformula.inference.comparison.random_change import RandomChange
+from lmmformula.inference.comparison.residual_nesting import with_exchangeable_residuals
+from lmmformula.inference.comparison.structure_change import change_of
+from lmmformula.inference.comparison.structure_match import has_structures
 from lmmformula.matrices import ModelMatrices, RandomBlock
 from lmmformula.postfit.singular import effect_scales, find_singularities
 
@@ -66,6 +69,11 @@ class Fitted:
         return self.matrices.p
 
     @property
+    def n_theta(self) -> int:
+        """Number of covariance parameters beside sigma."""
+        return 0 if self.system is None else self.system.n_theta
+
+    @property
     def blocks(self) -> tuple[RandomBlock, ...]:
         """Random-effects terms."""
         return self.matrices.random
@@ -105,18 +113,22 @@ def null_for(
     """
     if not is_nested:
         return "without the rows of the data it cannot be known that the models are nested"
-    change = random_change(small.blocks, large.blocks, is_nested=True)
-    n_free = change.n_free + large.p - small.p
+    change = change_of(with_exchangeable_residuals(small.matrices, large.matrices), large.matrices)
+    n_free = large.n_theta - small.n_theta - change.n_variances + large.p - small.p
     if change.reason:
         return change.reason
     if n_free + change.n_variances == 0:
         return "the models have the same parameters"
     at_edge = _at_edge(small)
-    if at_edge and (change.n_variances or change.n_free):
+    if at_edge and n_free + change.n_variances > large.p - small.p:
         return f"the smaller model is itself on the boundary (`{at_edge}`)"
     if change.n_variances == 0:
         return Mixture((n_free,), (1.0,))
     if how.kind == "exact":
+        if large.matrices.residual is not None:
+            return "the exact distribution is known for independent residuals only"
+        if has_structures(large.blocks):
+            return "the exact distribution is not known beside structured covariances"
         same_fixed = large.p == small.p
         return exact_null(
             change, large.matrices, same_fixed=same_fixed, reml=how.reml, seed=how.seed
@@ -128,6 +140,8 @@ def _mixture(small: Fitted, large: Fitted, change: RandomChange, n_free: int) ->
     m = change.n_variances
     if m == 1:
         return chi_bar_square(n_free, np.ones((1, 1)))
+    if large.matrices.residual is not None:
+        return f"{m} variances are tested at once beside structured residuals"
     if m > LARGEST:
         return f"{m} variances are tested at once"
     if len(change.variances) < m:
@@ -160,7 +174,7 @@ def _variance_vcov(small: Fitted, large: Fitted, change: RandomChange) -> FloatA
     assert system is not None
     theta = np.concatenate(
         [
-            STRUCTURES[block.structure](block.n_effects).theta(
+            make_structure(block.structure, block.n_effects, block.positions).theta(
                 semidefinite_cholesky(_null_covariance(small, block, i, change))
             )
             for i, block in enumerate(large.blocks)

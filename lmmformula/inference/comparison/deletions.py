@@ -10,6 +10,7 @@ import pandas as pd
 
 from lmmformula.inference.comparison.random_terms import ranova_frame
 from lmmformula.inference.comparison.single_deletions import drop1_frame
+from lmmformula.postfit.progress import Progress
 
 __all__ = ["DeletionTables"]
 
@@ -27,6 +28,8 @@ class DeletionTables(ABC):
         reduce_terms: bool = True,
         boundary: Literal["chibar", "exact"] | None = None,
         seed: Any = None,
+        *,
+        progress: Progress = None,
     ) -> pd.DataFrame:
         """Test the random effects, each by a fit without it.
 
@@ -42,6 +45,8 @@ class DeletionTables(ABC):
             finite-sample distribution of a single variance.
         seed : int, SeedSequence or Generator, optional
             Source of randomness for "exact".
+        progress : bool or callable, optional
+            As for ``bootstrap``.
 
         Returns
         -------
@@ -70,15 +75,20 @@ class DeletionTables(ABC):
         Days in (Days | Subject)     4  42.837  2.0
         """
         self.model.require_rows("`ranova`")
-        return ranova_frame(self, reduce_terms=reduce_terms, boundary=boundary, seed=seed)
+        options = {"boundary": boundary, "seed": seed, "progress": progress}
+        return ranova_frame(self, reduce_terms=reduce_terms, **options)
 
-    def drop1(self, scope: str | Sequence[str] | None = None) -> pd.DataFrame:
+    def drop1(
+        self, scope: str | Sequence[str] | None = None, *, progress: Progress = None
+    ) -> pd.DataFrame:
         """Test the terms of the fixed effects, each by a fit without it.
 
         Parameters
         ----------
         scope : str or list of str, optional
             Terms to take out; default: every term that no other contains.
+        progress : bool or callable, optional
+            As for ``bootstrap``.
 
         Returns
         -------
@@ -102,4 +112,4 @@ class DeletionTables(ABC):
         Machine     3  75.466  2.0
         """
         self.model.require_rows("`drop1`")
-        return drop1_frame(self, scope)
+        return drop1_frame(self, scope, progress)

@@ -11,7 +11,7 @@ from scipy import special
 
 from lmmformula.design import Design
 from lmmformula.design.notify import notify
-from lmmformula.errors import ConvergenceWarning, OptionError
+from lmmformula.errors import ConvergenceWarning
 from lmmformula.inference.comparison.boundary import (
     Boundary,
     Fitted,
@@ -21,8 +21,10 @@ from lmmformula.inference.comparison.boundary import (
 )
 from lmmformula.inference.comparison.comparability import (
     Comparable,
+    check_arguments,
     check_criteria,
     check_same_data,
+    model_labels,
 )
 from lmmformula.inference.comparison.nested_pair import is_nested, not_nested_warning
 
@@ -32,8 +34,6 @@ _NOISE = 1e-6
 
 
 class _Fit(Comparable, Protocol):
-    @property
-    def formula(self) -> str: ...
     @property
     def npar(self) -> int: ...
     @property
@@ -114,9 +114,9 @@ def anova(
     >>> round(float(table["chisq"].iloc[1]), 3)
     42.139
     """
-    _check_arguments(results, names)
+    check_arguments(results, names, "anova")
     check_boundary(boundary)
-    labels = _labels(results, names)
+    labels = model_labels(results, names)
     check_same_data(results, labels)
     fits: list[_Fit]
     if refit:
@@ -206,37 +206,3 @@ def _warn_worse(chisq: Any, df: Any, labels: Sequence[str]) -> None:
                     models=(labels[i - 1], labels[i]),
                 )
             )
-
-
-def _check_arguments(results: Sequence[Any], names: Sequence[str] | None) -> None:
-    for result in results:
-        if not hasattr(result, "refit_ml"):
-            raise OptionError(
-                "`anova` compares fitted linear mixed models.",
-                got=f"an object of type `{type(result).__name__}`",
-                suggestion="`lf.anova(lf.lmer(formula_1, data), lf.lmer(formula_2, data))`",
-            )
-    if len(results) < 2:
-        raise OptionError(
-            "`anova` needs at least two fitted models.",
-            got=f"{len(results)} result{'' if len(results) == 1 else 's'}",
-            suggestion="`lf.anova(small, large)`",
-        )
-    if names is not None and len(names) != len(results):
-        raise OptionError(
-            "`names` must have one label per model.",
-            got=f"{len(names)} labels for {len(results)} models",
-            suggestion="leave `names` out to label the models by their formulas",
-        )
-
-
-def _labels(results: Sequence[_Fit], names: Sequence[str] | None) -> list[str]:
-    """Formulas, with the criterion or a number added where a formula occurs twice."""
-    if names is not None:
-        return [str(name) for name in names]
-    labels = [fit.formula for fit in results]
-    if len(set(labels)) < len(labels):
-        labels = [f"{fit.formula} [{fit.criterion}]" for fit in results]
-    if len(set(labels)) < len(labels):
-        labels = [f"{label} ({i})" for i, label in enumerate(labels, start=1)]
-    return labels

@@ -7,8 +7,17 @@ from collections.abc import Iterator
 import numpy as np
 
 from lmmformula._arrays import FloatArray
-from lmmformula.covariance import STRUCTURES
+from lmmformula.covariance import make_structure
 from lmmformula.errors import OptionError
+from lmmformula.inference.comparison.residual_nesting import (
+    residuals_are_nested,
+    with_exchangeable_residuals,
+)
+from lmmformula.inference.comparison.structure_match import (
+    has_structures,
+    match_terms,
+    random_covariances,
+)
 from lmmformula.matrices import ModelMatrices, RandomBlock
 
 __all__ = ["check_nested"]
@@ -38,11 +47,15 @@ def check_nested(small: ModelMatrices, large: ModelMatrices, labels: tuple[str, 
     -----
     Covariances are compared as linear maps of a few random vectors: those of ``small`` must be
     linear combinations of those of ``large`` and of the identity, and positive semidefinite ones
-    must have positive semidefinite coefficients there.
+    must have positive semidefinite coefficients there. Where the larger model has terms with a
+    correlation function, terms are matched one by one (module ``structure_match``).
     """
     outside = _columns_outside(small, large)
     if outside:
         raise _not_nested(labels, f"fixed effects {', '.join(f'`{n}`' for n in outside)}")
+    small = with_exchangeable_residuals(small, large)
+    if not residuals_are_nested(small.residual, large.residual):
+        raise _not_nested(labels, "the residuals' structure")
     terms = _terms_outside(small, large)
     if terms:
         raise _not_nested(labels, f"random effects {', '.join(f'`{t}`' for t in terms)}")
@@ -68,6 +81,13 @@ def _columns_outside(small: ModelMatrices, large: ModelMatrices) -> list[str]:
 
 def _terms_outside(small: ModelMatrices, large: ModelMatrices) -> list[str]:
     """Terms of ``small`` whose covariances are none of ``large``."""
+    if has_structures(large.random):
+        if match_terms(small.random, large.random) is not None:
+            return []
+        alone = [b.text for b in small.random if match_terms([b], large.random) is None]
+        return alone or [block.text for block in small.random]
+    if not small.random:
+        return []
     rng = np.random.default_rng(0)
     probes = rng.standard_normal((small.n_obs, N_PROBES))
     images = [
@@ -96,18 +116,21 @@ def _terms_outside(small: ModelMatrices, large: ModelMatrices) -> list[str]:
 
 
 def _apply(block: RandomBlock, D: FloatArray, values: FloatArray) -> FloatArray:
-    """Z (I x D) Z' times ``values``, (n, t)."""
+    """Z (K x D) Z' times ``values``, (n, t), with K the relationship between the levels."""
     sums = np.zeros((block.n_levels, block.n_effects, values.shape[1]))
     for a in range(block.n_effects):
         for t in range(values.shape[1]):
             sums[:, a, t] = np.bincount(block.codes, block.z[:, a] * values[:, t], block.n_levels)
+    if block.relationship is not None:
+        L = block.relationship
+        sums = np.tensordot(L, np.tensordot(L.T, sums, 1), 1)
     moved = np.einsum("ab,jbt->jat", D, sums)
     return np.asarray(np.einsum("na,nat->nt", block.z, moved[block.codes]))
 
 
 def _directions(block: RandomBlock) -> Iterator[FloatArray]:
     """Symmetric unit directions of a term's covariance."""
-    structure = STRUCTURES[block.structure](block.n_effects)
+    structure = make_structure(block.structure, block.n_effects, block.positions)
     k = block.n_effects
     for i, j, free in zip(*structure.pairs, structure.free_entries, strict=True):
         if free:
@@ -118,7 +141,10 @@ def _directions(block: RandomBlock) -> Iterator[FloatArray]:
 
 def _draws(block: RandomBlock, rng: np.random.Generator) -> Iterator[FloatArray]:
     """Covariances that the term allows, of rank one where it can."""
-    structure = STRUCTURES[block.structure](block.n_effects)
+    structure = make_structure(block.structure, block.n_effects, block.positions)
+    if structure.reduced:
+        yield from random_covariances(structure, rng)
+        return
     if structure.name == "diag":
         for i in range(block.n_effects):
             D = np.zeros((block.n_effects, block.n_effects))

@@ -25,11 +25,15 @@ from lmmformula.inference.comparison.submodels import (
     fit_submodel,
     random_reductions,
 )
+from lmmformula.postfit.progress import Progress, watched
+from lmmformula.postfit.requirements import require_random_effects
 
 __all__ = ["ranova_frame"]
 
 
-def ranova_frame(results: Any, *, reduce_terms: bool, boundary: Any, seed: Any) -> pd.DataFrame:
+def ranova_frame(
+    results: Any, *, reduce_terms: bool, boundary: Any, seed: Any, progress: Progress = None
+) -> pd.DataFrame:
     """Test every random effect; see ``DeletionTables.ranova``.
 
     Parameters
@@ -43,9 +47,13 @@ def ranova_frame(results: Any, *, reduce_terms: bool, boundary: Any, seed: Any) 
     """
     check_boundary(boundary)
     check_estimated(results, "ranova")
+    require_random_effects(
+        results.design.matrices, "`ranova()`", "`lf.anova(...)` of fits with other `residual=`"
+    )
     reml = results.criterion == "REML"
     models = list(random_reductions(results.design, reduce_terms=reduce_terms))
-    fits = [fit_submodel(model, results, reml=reml) for model in models]
+    fitting = watched(models, progress, "ranova", "fits")
+    fits = [fit_submodel(model, results, reml=reml) for model in fitting]
     table = deletion_frame(results, models, fits)
     nested = [bool(is_nested(model.matrices, results.design.matrices)) for model in models]
     table["pvalue"] = table["pvalue"].where(np.array([True, *nested]))

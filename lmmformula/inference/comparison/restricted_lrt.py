@@ -31,6 +31,8 @@ from lmmformula.errors import OptionError
 from lmmformula.inference.bootstrap.run import check_count, seed_sequence
 from lmmformula.matrices import ModelMatrices, RandomBlock
 from lmmformula.optimize import minimize
+from lmmformula.postfit.progress import Progress, watched
+from lmmformula.postfit.requirements import require_plain_residuals
 
 __all__ = ["RestrictedLRT", "exact_rlrt", "null_distribution"]
 
@@ -73,7 +75,12 @@ class RestrictedLRT:
 
 
 def exact_rlrt(
-    results: Any, component: str | None = None, *, n: int = 10_000, seed: Any
+    results: Any,
+    component: str | None = None,
+    *,
+    n: int = 10_000,
+    seed: Any,
+    progress: Progress = None,
 ) -> RestrictedLRT:
     """Test whether one variance component is zero, by its finite-sample distribution.
 
@@ -90,6 +97,8 @@ def exact_rlrt(
         Number of draws.
     seed : int, SeedSequence or Generator
         Source of randomness.
+    progress : bool or callable, optional
+        As for ``results.bootstrap``.
 
     Returns
     -------
@@ -110,14 +119,7 @@ def exact_rlrt(
     (6.369, True)
     """
     n, root = check_count(n, CALL), seed_sequence(seed, CALL)
-    if not hasattr(results, "refit_ml"):
-        raise OptionError(
-            "`exact_rlrt` tests a component of a fitted linear mixed model.",
-            got=f"an object of type `{type(results).__name__}`",
-            suggestion=f"`{CALL}`",
-        )
-    results.model.require_rows("`exact_rlrt`")
-    matrices, is_reml = results.design.matrices, results.criterion == "REML"
+    matrices, is_reml = _rows_of(results), results.criterion == "REML"
     position, effect = _find(matrices, component)
     without = _without(matrices, position, effect)
     if without is not None and not is_reml:
@@ -131,7 +133,9 @@ def exact_rlrt(
     else:
         null = minimize(assemble([without]), is_reml)[0].objective
     statistic = max(null - results.objective, 0.0)
-    draws = null_distribution(matrices, position, effect, n=n, seed=root, reml=is_reml)
+    draws = null_distribution(
+        matrices, position, effect, n=n, seed=root, reml=is_reml, progress=progress
+    )
     block = matrices.random[position]
     return RestrictedLRT(
         statistic=statistic,
@@ -140,6 +144,24 @@ def exact_rlrt(
         criterion=results.criterion,
         draws=draws,
     )
+
+
+def _rows_of(results: Any) -> ModelMatrices:
+    """Rows of a fit for which the distribution is known."""
+    if not hasattr(results, "refit_ml"):
+        raise OptionError(
+            "`exact_rlrt` tests a component of a fitted linear mixed model.",
+            got=f"an object of type `{type(results).__name__}`",
+            suggestion=f"`{CALL}`",
+        )
+    results.model.require_rows("`exact_rlrt`")
+    matrices: ModelMatrices = results.design.matrices
+    require_plain_residuals(
+        matrices.residual,
+        "the exact distribution of `exact_rlrt`",
+        "`lf.bootstrap_lrt(small, large, 1000, seed=1)`",
+    )
+    return matrices
 
 
 def _find(matrices: ModelMatrices, component: str | None) -> tuple[int, int]:
@@ -195,6 +217,7 @@ def null_distribution(
     n: int,
     seed: np.random.SeedSequence,
     reml: bool = True,
+    progress: Progress = None,
 ) -> FloatArray:
     """Draws of the statistic when the variance is zero.
 
@@ -207,6 +230,7 @@ def null_distribution(
         Number of draws; the first ones do not depend on it.
     seed : SeedSequence
     reml : bool, default True
+    progress : bool, callable or None
 
     Returns
     -------
@@ -224,7 +248,8 @@ def null_distribution(
     penalty = np.log1p(grid * logged[:, None]).sum(axis=0)
     sizes = [min(DRAWS_AT_ONCE, n - start) for start in range(0, n, DRAWS_AT_ONCE)]
     draws = []
-    for size, child in zip(sizes, seed.spawn(len(sizes)), strict=True):
+    seeds = watched(seed.spawn(len(sizes)), progress, "exact_rlrt", "parts")
+    for size, child in zip(sizes, seeds, strict=True):
         inner, outer = (np.random.default_rng(s) for s in child.spawn(2))
         squares = inner.chisquare(multiplicity, (size, len(levels)))
         rest = outer.chisquare(n_outside, size) if n_outside > 0 else np.zeros(size)
@@ -237,7 +262,7 @@ def null_distribution(
 def _eigenvalues(
     matrices: ModelMatrices, block: RandomBlock, effect: int
 ) -> tuple[FloatArray, FloatArray]:
-    """Positive eigenvalues of Z'P_0Z, and those of Z'Z (weights included)."""
+    """Positive eigenvalues of Z'P_0Z, and those of Z'Z (weights and relationship included)."""
     if block.n_levels > MAX_LEVELS:
         raise OptionError(
             "the exact distribution needs eigenvalues of a matrix with one row per level.",
@@ -253,9 +278,13 @@ def _eigenvalues(
     if columns:
         ZQ = np.stack(columns, axis=1)
         projected -= ZQ @ ZQ.T
+    if block.relationship is not None:
+        L = block.relationship
+        projected = L.T @ projected @ L
+        diagonal = np.asarray(np.linalg.eigvalsh(L.T @ (diagonal[:, None] * L)), dtype=np.float64)
     mu = np.linalg.eigvalsh(projected)
     mu = mu[mu > SAME * diagonal.max()]
-    return mu[-max(matrices.n_obs - matrices.p, 0) :], diagonal[diagonal > 0.0]
+    return mu[-max(matrices.n_obs - matrices.p, 0) :], diagonal[diagonal > SAME * diagonal.max()]
 
 
 def _grouped(mu: FloatArray) -> tuple[FloatArray, FloatArray]:

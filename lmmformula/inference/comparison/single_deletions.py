@@ -13,11 +13,14 @@ from lmmformula.errors import OptionError
 from lmmformula.inference.comparison.deletion_table import check_estimated, deletion_frame
 from lmmformula.inference.comparison.recoding import droppable
 from lmmformula.inference.comparison.submodels import fit_submodel, without_fixed
+from lmmformula.postfit.progress import Progress, watched
 
 __all__ = ["drop1_frame"]
 
 
-def drop1_frame(results: Any, scope: str | Sequence[str] | None) -> pd.DataFrame:
+def drop1_frame(
+    results: Any, scope: str | Sequence[str] | None, progress: Progress = None
+) -> pd.DataFrame:
     """Test every term that no other contains; see ``DeletionTables.drop1``.
 
     Parameters
@@ -26,12 +29,15 @@ def drop1_frame(results: Any, scope: str | Sequence[str] | None) -> pd.DataFrame
         The fit, with its rows.
     scope : str, sequence of str or None
         Labels of the terms to take out.
+    progress : bool, callable or None
+        Whether to show progress.
     """
     check_estimated(results, "drop1")
     terms = _chosen(results.design.spec, scope)
     full = results.refit_ml()
     models = [without_fixed(results.design, term) for term in terms]
-    fits = [fit_submodel(model, full, reml=False) for model in models]
+    fitting = watched(models, progress, "drop1", "fits")
+    fits = [fit_submodel(model, full, reml=False) for model in fitting]
     return deletion_frame(full, models, fits)
 
 

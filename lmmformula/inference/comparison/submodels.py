@@ -38,7 +38,7 @@ class Submodel:
     formula : str
         The formula that is left.
     matrices : ModelMatrices
-        Its design; without any random term it is a linear model.
+        Its design, with the full model's residuals; without random terms it is a linear model.
     """
 
     label: str
@@ -79,15 +79,13 @@ def fit_submodel(model: Submodel, results: Any, *, reml: bool) -> SubmodelFit:
     model : Submodel
         The model.
     results : LinearMixedResults
-        Fit of the full model. At a theta of zero its criterion is that of the linear model with
-        the same fixed effects, prior weights and offset.
+        Fit of the full model.
     reml : bool
         Restricted likelihood.
     """
     matrices = model.matrices
-    if not matrices.random:
-        zeros = np.zeros(results.system.n_theta)
-        value = estimate(results.system, zeros, reml).objective
+    if not matrices.random and matrices.residual is None:
+        value = estimate(assemble([matrices]), np.zeros(0), reml).objective
         return SubmodelFit(value, matrices.p + 1, True, None, ())
     with limited_threads():
         system = assemble([matrices])

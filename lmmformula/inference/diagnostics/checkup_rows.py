@@ -26,7 +26,7 @@ MOST_WORK = 1e8
 
 def spread(results: Any) -> Iterator[Finding]:
     """Residual variance that changes with the fitted values."""
-    residual = np.asarray(results.residuals("scaled"))
+    residual = np.asarray(results.residuals("normalized"))
     fitted = np.asarray(results.fittedvalues)
     if len(fitted) < FEWEST_ROWS or np.ptp(fitted) == 0.0:
         return
@@ -54,7 +54,7 @@ def _size(values: FloatArray) -> float:
 
 def group_spread(results: Any) -> Iterator[Finding]:
     """Residual variance that differs between the levels of a fixed factor."""
-    residual = np.asarray(results.residuals("scaled"))
+    residual = np.asarray(results.residuals("normalized"))
     X, spec = results.design.matrices.X, results.design.spec
     for term in spec.fixed_terms:
         if len(term.variables) != 1 or term.variables[0] not in spec.factors:
@@ -76,14 +76,15 @@ def group_spread(results: Any) -> Iterator[Finding]:
                 "caution",
                 f"residuals spread {ratio:.1f} times as widely in one level of `{term.label}` as "
                 "in another.",
-                'a logarithm of the response, weights by level, or `robust="CR2"` for tests',
+                f'`lmm(..., variance="ident({term.label})")`, a logarithm of the response, or '
+                '`robust="CR2"` for tests',
                 term.label,
             )
 
 
 def shape(results: Any) -> Iterator[Finding]:
     """Residuals far from normal, and single ones far out."""
-    residual = np.asarray(results.residuals("scaled"))
+    residual = np.asarray(results.residuals("normalized"))
     if len(residual) < FEWEST_ROWS:
         return
     far = np.flatnonzero(np.abs(residual) > FAR_OUT)
@@ -127,10 +128,14 @@ def outlying_levels(results: Any) -> Iterator[Finding]:
         strict=True,
     ):
         sd = results.sigma * np.sqrt(np.sum(template**2, axis=1))
+        spread = np.ones(block.n_levels)
+        if block.relationship is not None:
+            own = np.sqrt(np.sum(block.relationship**2, axis=1))
+            spread = np.where(own > 0.0, own, np.inf)
         for i, name in enumerate(block.effect_names):
             if not sd[i] > 0.0:
                 continue
-            ratio = np.abs(modes[:, i]) / sd[i]
+            ratio = np.abs(modes[:, i]) / (sd[i] * spread)
             far = np.flatnonzero(ratio > OUTLYING)
             if len(far):
                 worst = int(far[np.argmax(ratio[far])])
@@ -151,6 +156,16 @@ def _others(count: int) -> str:
 def influential_levels(results: Any) -> Iterator[Finding]:
     """Levels without which a fixed effect would move by more than its standard error."""
     if not results.df_model:
+        return
+    residual = results.design.matrices.residual
+    if residual is not None and residual.correlation is not None:
+        yield Finding(
+            "not looked at",
+            "note",
+            f"influential levels were not looked for: `{residual.text}` correlates residuals.",
+            "fits without some levels, by `lmm(..., subset=...)`",
+            residual.text,
+        )
         return
     for group, count in results.ngroups.items():
         if count < 3:

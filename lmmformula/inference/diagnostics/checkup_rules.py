@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from lmmformula.covariance import STRUCTURES
 from lmmformula.inference.diagnostics.random_pca import random_effects_pca
 from lmmformula.inference.diagnostics.vif import variance_inflation
 from lmmformula.optimize import OptimumStatus
@@ -98,7 +99,7 @@ def correlations(results: Any) -> Iterator[Finding]:
 
 def dimensions(results: Any) -> Iterator[Finding]:
     """Covariances with fewer dimensions than effects."""
-    if results.is_singular:
+    if results.is_singular or not results.ngroups:
         return
     for one in random_effects_pca(results, scaled=True).groups:
         small = int(np.sum(one.proportion < NEGLIGIBLE_SHARE))
@@ -130,7 +131,7 @@ def levels(results: Any) -> Iterator[Finding]:
                 "few levels",
                 "note",
                 f"`{group}` has {count} levels: its variance is poorly known.",
-                '`ddf="kenward-roger"` for tests, profile intervals for variances',
+                f"{_small_sample(results)} for tests, profile intervals for variances",
                 group,
             )
         if results.nobs < 1.5 * count:
@@ -146,9 +147,10 @@ def levels(results: Any) -> Iterator[Finding]:
 
 def parameters_per_level(results: Any) -> Iterator[Finding]:
     """More covariance parameters than levels can tell."""
-    for term in results.varcorr:
+    terms = zip(results.varcorr, results.system.terms, strict=True)
+    for term, layout in terms:
         k, count = len(term.effects), results.ngroups[term.group]
-        free = k + len(term.pairs)
+        free = layout.structure.n_theta
         if k > 1 and count < 2 * free:
             yield Finding(
                 "many parameters",
@@ -203,8 +205,14 @@ def sample_size(results: Any) -> Iterator[Finding]:
             "few rows",
             "note",
             f"{results.df_model} fixed effects are estimated from {results.nobs} rows.",
-            '`ddf="kenward-roger"` keeps tests near their level',
+            f"{_small_sample(results)} keeps tests near their level",
         )
+
+
+def _small_sample(results: Any) -> str:
+    """The method for tests in small samples that the model has."""
+    is_plain = results.design.matrices.residual is None
+    return '`ddf="kenward-roger"`' if is_plain else '`ddf="satterthwaite"`'
 
 
 def left_out(results: Any) -> Iterator[Finding]:
@@ -235,6 +243,9 @@ def slopes_without_mean(results: Any) -> Iterator[Finding]:
     variables = {name for term in results.design.spec.fixed_terms for name in term.variables}
     columns = {name for text in variables for name in VARIABLE.findall(text)}
     for block in results.design.matrices.random:
+        kind = STRUCTURES[block.structure]
+        if kind.ordered or kind.over == "positions":
+            continue  # a process in time, around the mean that the fixed effects give
         for name in block.effect_names:
             used = VARIABLE.findall(name.split("[", maxsplit=1)[0])
             known = name in fixed or (name != "Intercept" and columns.issuperset(used))

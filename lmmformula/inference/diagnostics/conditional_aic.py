@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from lmmformula.engine.conditional import fitted_degrees
+from lmmformula.postfit.requirements import require_plain_residuals
 from lmmformula.report.render import render
 from lmmformula.report.table import Column, Table
 
@@ -78,6 +79,9 @@ class ConditionalAIC:
 def conditional_aic(results: Any) -> ConditionalAIC:
     """Conditional AIC of a fit."""
     e, system = results.estimates, results.system
+    require_plain_residuals(
+        results.design.matrices.residual, "the conditional AIC", "`aic`, or `lf.compare(...)`"
+    )
     degrees = fitted_degrees(system, e.theta, e.criterion == "REML")
     variance = e.sigma**2
     llf = -0.5 * (

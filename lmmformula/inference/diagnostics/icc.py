@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lmmformula.inference.diagnostics.variance_parts import VarianceParts, variance_parts
+from lmmformula.postfit.requirements import require_random_effects
 from lmmformula.report.render import render
 from lmmformula.report.table import Column, Table
 
@@ -66,9 +67,12 @@ class IntraclassCorrelation:
             Column("ICC", "correlation"),
             Column("with fixed", "correlation"),
         )
-        return render(Table("Intraclass correlation", columns, (*rows, total)))
+        return render(Table("Intraclass correlation", columns, (*rows, total), self.parts.notes))
 
 
 def intraclass_correlation(results: Any) -> IntraclassCorrelation:
     """Split the variance of a fit into shares."""
+    require_random_effects(
+        results.design.matrices, "`icc()`", "`residual_structure`, which has the correlation"
+    )
     return IntraclassCorrelation(variance_parts(results))

@@ -19,6 +19,8 @@ Demidenko and Stukel (2005), Stat. Med. 24, 893-909.
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,30 +29,37 @@ import pandas as pd
 
 from lmmformula._arrays import BoolArray, FloatArray, IntArray, LabelArray
 from lmmformula.design import Design
-from lmmformula.design.notify import notify
-from lmmformula.engine import BlockedSystem, Estimates, Objective
-from lmmformula.engine.deletion import Deletions, Downdater, delete_groups, delete_rows
+from lmmformula.engine import BlockedSystem, Estimates, Objective, assemble
+from lmmformula.engine.deletion import (
+    Deletions,
+    Downdater,
+    delete_groups,
+    delete_rows,
+    taken,
+)
 from lmmformula.errors import (
-    ConvergenceWarning,
     DimensionError,
     LMMError,
     OptionError,
-    RankWarning,
 )
+from lmmformula.inference.diagnostics.deletion_warnings import warn_lost, warn_unsure
 from lmmformula.inference.diagnostics.leverage import Leverage
+from lmmformula.matrices import ModelMatrices
 from lmmformula.optimize import Optimum, OptimumStatus, minimize
+from lmmformula.postfit.effective_weights import WeightedFit, weighted_fit
 from lmmformula.postfit.errors_of_rows import cooks_distance, fitted_forms
 from lmmformula.postfit.predict import residuals
+from lmmformula.postfit.progress import Progress, watched
 from lmmformula.postfit.records import ModelLike
+from lmmformula.postfit.residual_structure import ResidualStructure
 from lmmformula.postfit.statistics import FitStatistics
+from lmmformula.report.drawn import Drawn
 
 __all__ = ["Influence", "InfluenceAccessors"]
 
-_SHOWN = 5
-
 
 @dataclass(frozen=True, eq=False)
-class Influence:
+class Influence(Drawn):
     """Fixed effects with and without each unit.
 
     Attributes
@@ -73,6 +82,8 @@ class Influence:
         Whether the deletion's estimates are sure: False where they cannot be had (NaN), or a refit
         did not prove a minimum.
     """
+
+    _picture = "influence"
 
     by: str | None
     exact: bool
@@ -109,6 +120,11 @@ class InfluenceAccessors(FitStatistics):
     _model: ModelLike
     _optimum: Optimum
 
+    @property
+    @abstractmethod
+    def residual_structure(self) -> ResidualStructure | None:
+        """Correlation and variance functions of the residuals."""
+
     def leverage(self) -> Leverage:
         """Hat values of the rows used, at the estimated covariance parameters.
 
@@ -126,12 +142,19 @@ class InfluenceAccessors(FitStatistics):
         Leverage(n_obs=180, effective_parameters=29.02, largest=0.2932)
         """
         self._model.require_rows("`leverage`")
-        forms = fitted_forms(self.design, self.estimates, self._model.system)
-        w = self.design.matrices.weights
+        fit = self._weighted("`leverage()`", '`residuals("normalized")`')
+        forms = fitted_forms(fit.design, fit.estimates, fit.system)
+        w = fit.design.matrices.weights
         parts = [part if w is None else part * w for part in (forms.random, forms.fixed)]
         return Leverage(self._rows(parts[0], "random"), self._rows(parts[1], "fixed"))
 
-    def influence(self, by: Any = None, exact: bool | None = None) -> Influence:
+    def _weighted(self, what: str, instead: str) -> WeightedFit:
+        parts = (self.design, self.estimates, self._model.system, self.residual_structure)
+        return weighted_fit(*parts, what=what, instead=instead)
+
+    def influence(
+        self, by: Any = None, exact: bool | None = None, *, progress: Progress = None
+    ) -> Influence:
         """Leave every row, or every level of a factor, out in turn.
 
         Parameters
@@ -143,6 +166,8 @@ class InfluenceAccessors(FitStatistics):
             Estimate the covariance parameters again without each unit, starting at the fit's, or
             keep them. Default: keep them for rows (as R's ``cooks.distance(m)``), estimate them
             for levels (as R's ``influence(m, groups)``).
+        progress : bool or callable, optional
+            As for ``bootstrap``.
 
         Returns
         -------
@@ -161,6 +186,7 @@ class InfluenceAccessors(FitStatistics):
         -----
         Nothing passes over the data again: rows follow from their hat values; a level's
         cross-products are taken off the fit's. ``exact`` costs one warm-started fit for each unit.
+        Variance functions are kept with theta, and estimated again with it.
 
         Examples
         --------
@@ -175,10 +201,12 @@ class InfluenceAccessors(FitStatistics):
         self._model.require_rows("`influence`")
         units, labels, name = _units(self.design, by)
         is_exact = by is not None if exact is None else bool(exact)
-        study = _Study(self.design, self.estimates, self._model.system, units, labels)
+        fit = self._weighted("`influence()`", "a fit without the rows, `lmm(..., subset=...)`")
+        study = _Study(fit.design, fit.estimates, fit.system, units, labels)
         single = by is None
         if is_exact:
-            deleted, converged = study.refitted(self._optimum.settings)
+            whole = Whole(self.design.matrices, self._model.system, self.estimates.theta)
+            deleted, converged = study.refitted(whole, self._optimum.settings, progress)
         else:
             deleted = study.fixed(single)
             converged = ~np.isnan(deleted.sigma)
@@ -197,9 +225,9 @@ def _units(design: Design, by: Any) -> tuple[IntArray, pd.Index, str | None]:
         available = tuple(dict.fromkeys(block.group for block in design.matrices.random))
         raise OptionError(
             f"`{by}` is not a grouping factor of the model.",
-            got=f"grouping factors: {', '.join(available)}",
-            suggestion=f'`influence(by="{available[0]}")`, or `by=data["{by}"]` with one label '
-            "per row used",
+            got=f"grouping factors: {', '.join(available) or 'none'}",
+            suggestion=(f'`influence(by="{available[0]}")`, or ' if available else "")
+            + f'`by=data["{by}"]` with one label per row used',
             argument="by",
             available=available,
         )
@@ -218,6 +246,26 @@ def _units(design: Design, by: Any) -> tuple[IntArray, pd.Index, str | None]:
     codes, levels = pd.factorize(values, sort=False)
     name = getattr(by, "name", None) or "by"
     return codes.astype(np.int64), pd.Index(levels, name=name), str(name)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Whole:
+    """The model that is fitted again: rows, their cross-products, and where fits start."""
+
+    matrices: ModelMatrices
+    system: BlockedSystem
+    theta: FloatArray
+
+    def without(self) -> Callable[[IntArray], BlockedSystem]:
+        """What makes the system without some rows; structured residuals need the other rows."""
+        if self.matrices.residual is None:
+            return Downdater(self.system, self.matrices).without
+        everything = np.arange(self.matrices.n_obs)
+
+        def left(rows: IntArray) -> BlockedSystem:
+            return assemble([taken(self.matrices, np.setdiff1d(everything, rows))])
+
+        return left
 
 
 class _Study:
@@ -250,34 +298,32 @@ class _Study:
             point.evaluation, self.root[:, None] * self.forms.gaps, pearson, self.hat
         )
 
-    def refitted(self, optimizer: Any) -> tuple[Deletions, BoolArray]:
+    def refitted(
+        self, whole: Whole, optimizer: Any, progress: Progress
+    ) -> tuple[Deletions, BoolArray]:
         """Theta is estimated again without every unit; whether each refit converged."""
         m, p = len(self.labels), self.estimates.p
         beta, se, sigma = np.full((m, p), np.nan), np.full((m, p), np.nan), np.full(m, np.nan)
         estimable = ~np.isnan(self.fixed(single=False).sigma)
         converged = np.zeros(m, dtype=bool)
-        downdater = Downdater(self.system, self.design.matrices)
+        left = whole.without()
         order = np.argsort(self.units, kind="stable")
         ends = np.cumsum(np.bincount(self.units, minlength=m))[:-1]
-        for unit, rows in enumerate(np.split(order, ends)):
+        units = watched(np.split(order, ends), progress, "influence", "refits")
+        for unit, rows in enumerate(units):
             if not estimable[unit]:
                 continue
             try:
-                optimum, e = minimize(
-                    downdater.without(rows),
-                    self.reml,
-                    start=self.estimates.theta,
-                    optimizer=optimizer,
-                )
+                optimum, e = minimize(left(rows), self.reml, start=whole.theta, optimizer=optimizer)
             except LMMError:  # no residual variance left, say; told below with the others
                 continue
             beta[unit], sigma[unit] = e.beta, e.sigma
             se[unit] = np.sqrt(np.diagonal(e.vcov_beta))
             converged[unit] = optimum.status is OptimumStatus.CONVERGED
         if not estimable.all():
-            _warn_lost(self.labels[~estimable])
+            warn_lost(self.labels[~estimable])
         if not converged[estimable].all():
-            _warn_unsure(self.labels[estimable & ~converged])
+            warn_unsure(self.labels[estimable & ~converged])
         return Deletions(beta, se, sigma), converged
 
     def summed_up(
@@ -291,7 +337,7 @@ class _Study:
         """Put deletions under their names."""
         e, names = self.estimates, list(self.design.matrices.fixed_names)
         if not exact and not converged.all():
-            _warn_lost(self.labels[~converged])
+            warn_lost(self.labels[~converged])
         change = deleted.beta - e.beta
         with np.errstate(divide="ignore", invalid="ignore"):
             scaled = change / deleted.se
@@ -321,32 +367,3 @@ def _deletion_distance(change: FloatArray, vcov: FloatArray) -> FloatArray:
     factor = (m - p) / m if m > p else 1.0
     solved = np.linalg.solve(vcov, change.T).T
     return np.asarray(factor / p * np.einsum("up,up->u", change, solved))
-
-
-def _warn_lost(labels: pd.Index) -> None:
-    notify(
-        RankWarning(
-            f"the fixed effects cannot be estimated without some units ({len(labels)}); "
-            "their influence is NaN.",
-            got=_listed(labels),
-            suggestion="these units alone tell about a coefficient: look at their rows",
-            units=tuple(labels),
-        )
-    )
-
-
-def _warn_unsure(labels: pd.Index) -> None:
-    notify(
-        ConvergenceWarning(
-            f"the refits without some units ({len(labels)}) did not prove a minimum; their "
-            "influence is not sure, or NaN.",
-            got=_listed(labels),
-            suggestion="`influence(by, exact=False)`, which keeps the covariance parameters",
-            units=tuple(labels),
-        )
-    )
-
-
-def _listed(labels: pd.Index) -> str:
-    shown = ", ".join(f"`{label}`" for label in labels[:_SHOWN])
-    return f"{shown} and {len(labels) - _SHOWN} more" if len(labels) > _SHOWN else shown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, Literal, overload
 
@@ -22,6 +23,8 @@ from lmmformula.postfit.predict import (
     resolve_groups,
 )
 from lmmformula.postfit.records import ModelLike
+from lmmformula.postfit.requirements import require_plain_residuals
+from lmmformula.postfit.residual_structure import ResidualStructure
 from lmmformula.postfit.statistics import FitStatistics
 
 __all__ = ["INTERVALS", "PREDICTION_DF", "PredictionAccessors", "limits"]
@@ -48,6 +51,11 @@ class PredictionAccessors(FitStatistics):
     """Predictions of a result."""
 
     _model: ModelLike
+
+    @property
+    @abstractmethod
+    def residual_structure(self) -> ResidualStructure | None:
+        """Correlation and variance functions of the residuals."""
 
     @overload
     def predict(
@@ -121,6 +129,13 @@ class PredictionAccessors(FitStatistics):
 
         Satterthwaite's degrees of freedom are those of the whole variance, at least one.
 
+        With variance functions (``variance=``, or a structure with one variance per time) a new
+        row has the residual variance that its own columns give. Residuals of new rows are taken as
+        independent of the fitted ones, also where ``residual=`` correlates those.
+
+        In terms over times or places (``ou``, ``exp``) a row may be at a new one: its effect is
+        predicted from the fitted ones (kriging), and the variance that these leave is added.
+
         References
         ----------
         .. [1] Henderson (1975), Biometrics 31, 423-447.
@@ -149,14 +164,19 @@ class PredictionAccessors(FitStatistics):
         check_interval(interval, ddf)
         if ddf == "kenward-roger-observed" and self.criterion != "REML":
             raise _needs_reml(ddf)
-        parts = (self.design, self.estimates, self._model.system)
-        observation = interval == "prediction"
-        if newdata is None:
-            target = fitted_target(*parts, groups, observation=observation)
-        else:
-            target = new_target(
-                *parts, newdata, groups, new_levels=new_levels, observation=observation
+        if ddf == "kenward-roger-observed":
+            require_plain_residuals(
+                self.design.matrices.residual, f'`ddf="{ddf}"`', '`ddf="satterthwaite"`'
             )
+        parts = (self.design, self.estimates, self._model.system)
+        options: dict[str, Any] = {
+            "observation": interval == "prediction",
+            "structure": self.residual_structure,
+        }
+        if newdata is None:
+            target = fitted_target(*parts, groups, **options)
+        else:
+            target = new_target(*parts, newdata, groups, new_levels=new_levels, **options)
         return limits(self._model.system, self.estimates, target, alpha, ddf)
 
 
@@ -184,6 +204,17 @@ def _needs_reml(ddf: str) -> OptionError:
         argument="ddf",
         value=ddf,
         available=tuple(PREDICTION_DF),
+    )
+
+
+def _needs_fitted_places(ddf: str, n_rows: int) -> OptionError:
+    return OptionError(
+        f'`ddf="{ddf}"` has no correction for predictions at times or places that were not fitted.',
+        got=f"{n_rows} such rows",
+        suggestion='`ddf="satterthwaite"`',
+        argument="ddf",
+        value=ddf,
+        available=("satterthwaite", "wald"),
     )
 
 
@@ -215,8 +246,16 @@ def limits(
         df: FloatArray = np.full(len(variance), np.inf)
     else:
         corrected = ddf == "kenward-roger-observed"
+        if corrected and target.rows.places:
+            raise _needs_fitted_places(ddf, len(target.rows.places[0].rows))
         errors = error_variance(
-            system, estimates.theta, reml, target.rows, target.residual, corrected=corrected
+            system,
+            estimates.theta,
+            reml,
+            target.rows,
+            target.residual,
+            residual_slopes=target.residual_slopes,
+            corrected=corrected,
         )
         variance = errors.variance + errors.correction
         df = np.maximum(errors.df, LEAST_DF)

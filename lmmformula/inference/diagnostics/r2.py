@@ -53,7 +53,8 @@ class RSquared:
             ("Marginal (fixed effects)", self.marginal),
             ("Conditional (fixed and random effects)", self.conditional),
         )
-        return render(Table("R squared", (Column(""), Column("R2", "correlation")), rows))
+        columns = (Column(""), Column("R2", "correlation"))
+        return render(Table("R squared", columns, rows, self.parts.notes))
 
 
 def r_squared(results: Any) -> RSquared:

@@ -16,6 +16,7 @@ from scipy.linalg import block_diag
 
 from lmmformula._arrays import FloatArray
 from lmmformula.errors import OptionError
+from lmmformula.postfit.requirements import require_random_effects
 from lmmformula.postfit.singular import effect_scales
 from lmmformula.report.render import render
 from lmmformula.report.table import Column, Table
@@ -122,6 +123,9 @@ def random_effects_pca(results: Any, scaled: bool = False) -> RandomEffectsPCA:
     scaled : bool
         Measure every effect in units of the root mean square of its column.
     """
+    require_random_effects(
+        results.design.matrices, "`repca()`", "a model with random effects, `(1 + x | g)`"
+    )
     blocks, templates = results.design.matrices.random, results.estimates.templates
     scales = effect_scales(results.system)
     groups = []

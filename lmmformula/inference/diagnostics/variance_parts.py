@@ -1,7 +1,8 @@
 r"""The variance of the response, part by part, averaged over the rows.
 
 The fixed effects' part is the variance of :math:`X\hat\beta` over rows, a term's part the mean of
-:math:`z'\Sigma z` (its variance, for a random intercept), the residual's part :math:`\sigma^2`.
+:math:`z'\Sigma z` (its variance, for a random intercept), the residual's part :math:`\sigma^2` or,
+with variance functions, its mean over the rows.
 
 References
 ----------
@@ -18,8 +19,12 @@ import numpy as np
 
 from lmmformula._arrays import FloatArray
 from lmmformula.engine import BlockedSystem
+from lmmformula.postfit.requirements import kind_of_rows
 
 __all__ = ["VarianceParts", "variance_parts"]
+
+VARYING = {"ratio", "power"}
+MEAN_VARIANCE = "The residual variance differs between rows; its mean over the rows is taken."
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +38,15 @@ class VarianceParts:
     random : dict of str to float
         Mean variance of every random-effects term, by its label in ``varcorr``.
     residual : float
-        Residual variance (of a row with weight one).
+        Residual variance of a row with weight one; with variance functions the mean over the rows.
+    notes : tuple of str
+        What a reader must know.
     """
 
     fixed: float
     random: dict[str, float]
     residual: float
+    notes: tuple[str, ...] = ()
 
     @property
     def random_total(self) -> float:
@@ -52,11 +60,12 @@ def variance_parts(results: Any) -> VarianceParts:
     Notes
     -----
     From cross-products where all rows weigh the same, so that results without rows do; prior
-    weights are in the cross-products, and then the rows are needed: every row counts once.
+    weights and structured residuals are in the cross-products, and then the rows are needed:
+    every row counts once.
     """
     system, e, matrices = results.system, results.estimates, results.design.matrices
-    if matrices.weights is not None:
-        results.model.require_rows("splitting the variance of a weighted model")
+    if matrices.weights is not None or matrices.residual is not None:
+        results.model.require_rows(f"splitting the variance of {kind_of_rows(matrices)}")
         squares = [float(np.mean(np.sum((b.z @ t) ** 2, axis=1))) for b, t in _terms(results)]
         fixed = _variance(matrices.X @ e.beta)
     else:
@@ -68,7 +77,10 @@ def variance_parts(results: Any) -> VarianceParts:
     variance = e.sigma**2
     labels = [term.label for term in results.varcorr]
     random = {label: variance * size for label, size in zip(labels, squares, strict=True)}
-    return VarianceParts(fixed, random, variance)
+    structure = results.residual_structure
+    if structure is None or len(set(structure.kinds) & VARYING) == 0:
+        return VarianceParts(fixed, random, variance)
+    return VarianceParts(fixed, random, structure.mean_variance, (MEAN_VARIANCE,))
 
 
 def _terms(results: Any) -> Any:

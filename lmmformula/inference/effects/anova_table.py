@@ -13,6 +13,7 @@ from lmmformula.errors import InferenceWarning, OptionError
 from lmmformula.inference.effects.anova_terms import Hypotheses, hypotheses
 from lmmformula.inference.effects.approximation import Approximation
 from lmmformula.inference.effects.wald import f_p_value
+from lmmformula.postfit.requirements import kind_of_rows
 
 __all__ = ["COLUMNS", "anova_frame", "hypothesis_frames"]
 
@@ -52,10 +53,10 @@ def hypothesis_frames(results: Any, kind: Any) -> dict[str, pd.DataFrame]:
 
 
 def _hypotheses(results: Any, kind: Any) -> Hypotheses:
-    """Take R of X = QR from the cross-products, unless these are weighted."""
+    """Take R of X = QR from the cross-products, unless these are weighted or whitened."""
     design, name = results.design, _kind(kind)
-    if design.matrices.weights is not None:
-        results.model.require_rows("`anova` of a weighted model")
+    if design.matrices.weights is not None or design.matrices.residual is not None:
+        results.model.require_rows(f"`anova` of {kind_of_rows(design.matrices)}")
         return hypotheses(design, name)
     return hypotheses(design, name, _factor_of_columns(results.system))
 

@@ -26,6 +26,7 @@ from lmmformula.engine import Estimates
 from lmmformula.engine.threads import limited_threads
 from lmmformula.errors import NumericalError
 from lmmformula.matrices import ModelMatrices
+from lmmformula.postfit.residual_covariance import Structured
 
 __all__ = ["ADJUSTMENTS", "ClusterForms", "cluster_forms"]
 
@@ -64,6 +65,9 @@ class _Blocks:
     root: FloatArray
 
 
+Noise = Callable[[IntArray], FloatArray]
+"""Rows of a cluster -> covariance of their residuals over sigma^2."""
+
 Adjustment = Callable[[_Blocks, FloatArray, int], FloatArray]
 """(clusters, M, their number in all) -> E, shape (B, p, r)."""
 
@@ -76,6 +80,7 @@ def cluster_forms(
     residual: FloatArray,
     codes: IntArray,
     adjustment: Adjustment,
+    structure: Structured | None = None,
 ) -> ClusterForms:
     """Contributions of all clusters.
 
@@ -95,12 +100,16 @@ def cluster_forms(
         Cluster of every row, 0 to J - 1; levels of grouping factors must lie within clusters.
     adjustment : callable
         A value of ``ADJUSTMENTS``.
+    structure : Structured, optional
+        Covariance of the residuals, where they are not independent with equal variances; groups
+        of correlated ones must lie within clusters.
     """
     J, p = int(codes.max()) + 1, X.shape[1]
-    root, weights = np.ones((len(X), 1)), matrices.weights
-    if weights is not None and adjustment is not _bias_reduced:
+    root, noise = np.ones((len(X), 1)), _noise_of(matrices.weights, structure, estimates.sigma)
+    weights = matrices.weights
+    if structure is None and weights is not None and adjustment is not _bias_reduced:
         # Without an adjustment matrix the scale of rows does not matter: unit weights are cheaper.
-        root, weights = np.sqrt(weights)[:, None], None
+        root, noise = np.sqrt(weights)[:, None], None
         X, residual = X * root, residual * root[:, 0]
     effects = [
         _Effects.of(root * (block.z @ template), block.codes.astype(np.int64), codes, J)
@@ -108,7 +117,7 @@ def cluster_forms(
     ]
     forms = ClusterForms(np.zeros((J, p)), np.zeros((J, p, p)), np.zeros((J, p, p)))
     with limited_threads():
-        for blocks in _all_blocks(weights, X, residual, codes, effects):
+        for blocks in _all_blocks(noise, X, residual, codes, effects):
             E = adjustment(blocks, M, J)
             spread = E @ blocks.root
             forms.scores[blocks.members] = (E @ blocks.residual[:, :, None])[:, :, 0]
@@ -117,8 +126,17 @@ def cluster_forms(
     return forms
 
 
+def _noise_of(
+    weights: FloatArray | None, structure: Structured | None, sigma: float
+) -> Noise | None:
+    """What gives the residuals' covariance of a cluster over sigma^2; None for unit matrices."""
+    if structure is not None:
+        return lambda rows: structure.matrix(rows) / sigma**2
+    return None if weights is None else lambda rows: np.diag(1.0 / weights[rows])
+
+
 def _all_blocks(
-    weights: FloatArray | None,
+    noise: Noise | None,
     X: FloatArray,
     residual: FloatArray,
     codes: IntArray,
@@ -136,7 +154,7 @@ def _all_blocks(
         width = X.shape[1] + sum(
             c * e.values.shape[1] for c, e in zip(shape[1:], effects, strict=True)
         )
-        rank = n if weights is not None else min(n, width)
+        rank = n if noise is not None else min(n, width)
         elements = n * (width + 1) + 6 * rank * rank
         _check_memory(8.0 * elements, n, width)
         step = max(1, CHUNK_ELEMENTS // elements)
@@ -145,7 +163,7 @@ def _all_blocks(
             position = start[members][:, None] + np.arange(n)
             present = np.arange(n) < size[members][:, None]
             rows = order[np.where(present, position, 0)]
-            yield _block(members, rows, present, weights, X, residual, effects, shape[1:])
+            yield _block(members, rows, present, noise, X, residual, effects, shape[1:])
 
 
 def _rounded(counts: IntArray) -> IntArray:
@@ -169,7 +187,7 @@ def _block(
     members: IntArray,
     rows: IntArray,
     present: BoolArray,
-    weights: FloatArray | None,
+    noise: Noise | None,
     X: FloatArray,
     residual: FloatArray,
     effects: list[_Effects],
@@ -181,17 +199,15 @@ def _block(
     columns = np.concatenate(
         [X[rows] * present[:, :, None], *ZL, (residual[rows] * present)[:, :, None]], axis=2
     )
-    if weights is None:
-        width = columns.shape[2] - 1
-        if n > width:
-            columns = np.asarray(np.linalg.qr(columns, mode="r"), dtype=np.float64)[:, :width]
-        noise = np.ones(columns.shape[:2])
-    else:
-        noise = np.where(present, 1.0 / weights[rows], 1.0)
+    width = columns.shape[2] - 1
+    if noise is None and n > width:
+        columns = np.asarray(np.linalg.qr(columns, mode="r"), dtype=np.float64)[:, :width]
     Z = columns[:, :, p:-1]
-    Theta = Z @ Z.transpose(0, 2, 1)
-    index = np.arange(Theta.shape[1])
-    Theta[:, index, index] += noise
+    Theta = Z @ Z.transpose(0, 2, 1) + np.eye(columns.shape[1])
+    if noise is not None:
+        for own, where, matrix in zip(rows, present, Theta, strict=True):
+            size = int(where.sum())
+            matrix[:size, :size] += noise(own[:size]) - np.eye(size)
     return _Blocks(members, columns[:, :, :p], columns[:, :, -1], np.linalg.cholesky(Theta))
 
 

@@ -35,6 +35,7 @@ from lmmformula.inference.effects.approximation import (
     independent_rows,
 )
 from lmmformula.inference.effects.cluster_blocks import ADJUSTMENTS, ClusterForms, cluster_forms
+from lmmformula.postfit.requirements import require_unrelated_levels
 
 __all__ = [
     "ClusterRobust",
@@ -214,7 +215,14 @@ def cluster_robust(results: Any, robust: str, clusters: Clusters, ddf: str) -> C
     X = matrices.X @ system.basis.fixed
     residual = matrices.working_response - matrices.X @ e.beta
     forms = cluster_forms(
-        matrices, e, X, evaluation.Phi, residual, clusters.codes, ADJUSTMENTS[robust]
+        matrices,
+        e,
+        X,
+        evaluation.Phi,
+        residual,
+        clusters.codes,
+        ADJUSTMENTS[robust],
+        results.residual_structure,
     )
     return ClusterRobust(
         e.beta,
@@ -280,9 +288,13 @@ def find_clusters(design: Design, cluster: Any = None) -> Clusters:
     DesignError
         A level of a grouping factor lies in several clusters, or there is one cluster only.
     """
-    blocks = design.matrices.random
+    instead = "leave `robust` out"
+    require_unrelated_levels(design.matrices, "a cluster-robust covariance", instead)
+    factors = _factors(design)
     if cluster is None:
-        cluster = min(blocks, key=lambda block: block.n_levels).group
+        if not factors:
+            raise _no_factor(design)
+        cluster = min(factors, key=lambda group: len(factors[group][1]))
     if isinstance(cluster, str):
         name, codes = cluster, _of_factor(design, cluster)
     else:
@@ -295,20 +307,39 @@ def find_clusters(design: Design, cluster: Any = None) -> Clusters:
             suggestion="cluster by a grouping factor of the model",
             cluster=name,
         )
-    for block in blocks:
-        _check_nested(block.codes, codes, block.levels, block.group, name)
+    for group, (own, levels) in factors.items():
+        _check_nested(own, codes, levels, group, name)
     return Clusters(name, codes, count)
 
 
+def _factors(design: Design) -> dict[str, tuple[CodeArray, LabelArray]]:
+    """Codes and levels of what correlates rows: random effects, and residuals."""
+    found = {block.group: (block.codes, block.levels) for block in design.matrices.random}
+    residual = design.matrices.residual
+    if residual is not None and residual.correlation is not None:
+        found.setdefault(residual.group, (residual.codes, residual.levels))
+    return found
+
+
+def _no_factor(design: Design) -> OptionError:
+    return OptionError(
+        "a cluster-robust covariance needs clusters, and the model has no grouping factor.",
+        got=f"`{design.spec.formula.text}`",
+        suggestion='one label per row, `cluster=data["g"]`',
+        argument="cluster",
+    )
+
+
 def _of_factor(design: Design, name: str) -> IntArray:
-    for block in design.matrices.random:
-        if block.group == name:
-            return block.codes.astype(np.int64)
-    available = tuple(dict.fromkeys(block.group for block in design.matrices.random))
+    factors = _factors(design)
+    if name in factors:
+        return factors[name][0].astype(np.int64)
+    available = tuple(factors)
     raise OptionError(
         f"`{name}` is not a grouping factor of the model.",
-        got=f"grouping factors: {', '.join(available)}",
-        suggestion=f'`cluster="{available[0]}"`, or one label per row: `cluster=data["{name}"]`',
+        got=f"grouping factors: {', '.join(available) or 'none'}",
+        suggestion=(f'`cluster="{available[0]}"`, or ' if available else "")
+        + f'one label per row: `cluster=data["{name}"]`',
         argument="cluster",
         available=available,
     )

@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 
 from lmmformula._arrays import BoolArray, FloatArray
+from lmmformula.covariance import Correlated
 from lmmformula.design.notify import notify
 from lmmformula.engine import (
     BlockedSystem,
@@ -20,6 +21,7 @@ from lmmformula.errors import InferenceWarning, NumericalError, OptionError
 from lmmformula.inference.effects.approximation import Approximation, Wald
 from lmmformula.inference.effects.kenward_roger import KenwardRoger, check_memory
 from lmmformula.inference.effects.satterthwaite import Satterthwaite
+from lmmformula.postfit.requirements import require_plain_residuals
 
 __all__ = ["DEFAULT_METHOD", "DF_METHODS", "Inferable", "check_method", "degrees_of_freedom"]
 
@@ -124,6 +126,12 @@ def kenward_roger_observed(results: Inferable) -> Approximation:
 
 
 def _kenward_roger(results: Inferable, *, observed: bool) -> Approximation:
+    residual = results.system.residual
+    require_plain_residuals(
+        None if residual is None else residual.covariance.rows,
+        "Kenward and Roger's method",
+        '`ddf="satterthwaite"`',
+    )
     fit: Inferable = results
     notes: tuple[str, ...] = ()
     if results.estimates.criterion != "REML":
@@ -168,10 +176,21 @@ def _zeros(system: BlockedSystem, estimates: Estimates) -> BoolArray:
     for term, template in zip(system.terms, estimates.templates, strict=True):
         rows, columns = term.structure.pairs
         is_zero = ~np.any(template, axis=1)
+        if isinstance(term.structure, Correlated):
+            out.append(_zeros_of_structure(term.structure, is_zero))
+            continue
         if term.structure.invariance == "linear" and not is_zero.all():
             is_zero[:] = False  # the working basis mixes the effects
         out.append((is_zero[rows] | is_zero[columns])[term.structure.free_entries])
-    return np.append(np.concatenate(out), False)
+    return np.append(np.concatenate([np.zeros(0, dtype=np.bool_), *out]), False)
+
+
+def _zeros_of_structure(structure: Correlated, is_zero: BoolArray) -> BoolArray:
+    """The same for standard deviations and correlation parameters."""
+    n_sd = structure.n_sd
+    sd = is_zero if n_sd == len(is_zero) else np.full(n_sd, bool(is_zero.all()))
+    alone = int(np.sum(~is_zero)) < 2
+    return np.append(sd, np.full(structure.n_phi - n_sd, alone))
 
 
 DF_METHODS: dict[str, DfMethod] = {

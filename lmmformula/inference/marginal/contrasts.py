@@ -20,8 +20,9 @@ from lmmformula.inference.marginal.display import FrameResult, factor_columns, m
 from lmmformula.inference.marginal.estimability import estimated, warn_of_missing
 from lmmformula.inference.marginal.families import contrast_set, family_named
 from lmmformula.inference.marginal.grid import Combinations, Grid
+from lmmformula.report.drawn import Drawn
 
-__all__ = ["MarginalContrasts", "contrast_means"]
+__all__ = ["MarginalContrasts", "contrast_means", "families_of"]
 
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 OPERATOR = re.compile(r"[-+/*]")
@@ -36,7 +37,7 @@ class _Block:
     means: IntArray
 
 
-class MarginalContrasts(FrameResult):
+class MarginalContrasts(Drawn, FrameResult):
     """Contrasts with simultaneous tests and intervals.
 
     Parameters
@@ -53,6 +54,8 @@ class MarginalContrasts(FrameResult):
     notes : tuple of str
         Sentences below the printed table.
     """
+
+    _picture = "contrasts"
 
     def __init__(
         self,
@@ -94,7 +97,7 @@ def contrast_means(
     check_adjustment(chosen, family is not None and family.is_pairwise)
     blocks = [
         _block(grid, means, method, [n for n in grid.names if n not in by], control)
-        for means in _groups(grid, by)
+        for means in families_of(grid, by)
     ]
     frames, notes = [], []
     for block in blocks:
@@ -130,7 +133,8 @@ def _check_by(grid: Grid, by: Sequence[str]) -> None:
             )
 
 
-def _groups(grid: Grid, by: Sequence[str]) -> list[IntArray]:
+def families_of(grid: Grid, by: Sequence[str]) -> list[IntArray]:
+    """Rows of every combination of ``by``."""
     keys = grid.keys(by)
     return [np.flatnonzero(keys == key) for key in np.unique(keys)]
 

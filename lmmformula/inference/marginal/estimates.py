@@ -14,15 +14,21 @@ from lmmformula._arrays import BoolArray, FloatArray
 from lmmformula.errors import OptionError
 from lmmformula.inference.effects.approximation import Approximation
 from lmmformula.inference.effects.wald import check_alpha, critical_value, two_sided_p
-from lmmformula.inference.marginal.contrasts import MarginalContrasts, contrast_means
+from lmmformula.inference.marginal.contrasts import (
+    MarginalContrasts,
+    contrast_means,
+    families_of,
+)
 from lmmformula.inference.marginal.display import FrameResult, factor_columns, method_note
 from lmmformula.inference.marginal.estimability import estimated, warn_of_missing
 from lmmformula.inference.marginal.grid import Grid
+from lmmformula.inference.marginal.letters import Compared, compact_letters, compare_family
+from lmmformula.report.drawn import Drawn
 
 __all__ = ["MarginalEstimates"]
 
 
-class MarginalEstimates(FrameResult):
+class MarginalEstimates(Drawn, FrameResult):
     """Marginal means or slopes.
 
     Parameters
@@ -44,6 +50,8 @@ class MarginalEstimates(FrameResult):
     notes : tuple of str
         Sentences below it.
     """
+
+    _picture = "marginal_means"
 
     def __init__(
         self,
@@ -161,6 +169,65 @@ class MarginalEstimates(FrameResult):
             control=control,
             alpha=level,
         )
+
+    def compared(self, adjust: str | None = None) -> list[Compared]:
+        """Compare all pairs within every family of ``by``, with an adjustment (Tukey's).
+
+        Returns
+        -------
+        list of Compared
+            Critical differences, and which pairs are told apart. Families of one mean have none.
+        """
+        families = families_of(self.grid, self.by)
+        known = np.isfinite(self.frame["se"].to_numpy())
+        if all(len(rows) < 2 for rows in families):
+            return [compare_family(rows, known[rows], _NO_PAIRS, self.alpha) for rows in families]
+        table, start, out = self.contrasts("pairwise", adjust).frame, 0, []
+        for rows in families:
+            stop = start + len(rows) * (len(rows) - 1) // 2
+            out.append(compare_family(rows, known[rows], table.iloc[start:stop], self.alpha))
+            start = stop
+        return out
+
+    def letters(self, adjust: str | None = None) -> pd.DataFrame:
+        """Compact letter display: means that share a letter are not told apart.
+
+        Parameters
+        ----------
+        adjust : str, optional
+            Adjustment of the pairwise comparisons, as in ``contrasts``; default: Tukey's.
+
+        Returns
+        -------
+        DataFrame
+            The table with the column ``letters``, a for the smallest of each family; tests at the
+            level ``alpha`` of the means. Empty where a mean cannot be estimated.
+
+        References
+        ----------
+        Piepho (2004), J. Comput. Graph. Statist. 13, 456-466.
+
+        Examples
+        --------
+        >>> import lmmformula as lf
+        >>> data = lf.load_dataset("machines")
+        >>> fit = lf.lmer("score ~ Machine + (Machine | Worker)", data)
+        >>> fit.marginal_means("Machine").letters()[["Machine", "mean", "letters"]].round(1)
+          Machine  mean letters
+        0       A  52.4       a
+        1       B  60.3       b
+        2       C  66.3       b
+        """
+        value, letters = self.frame[self.kind].to_numpy(), [""] * len(self.frame)
+        for family in self.compared(adjust):
+            order = np.argsort(value[family.means], kind="stable")
+            found = compact_letters(family.differ, [int(place) for place in order])
+            for place, text in zip(family.means, found, strict=True):
+                letters[place] = text
+        return self.frame.assign(letters=letters)
+
+
+_NO_PAIRS = pd.DataFrame({"lower": [], "upper": [], "pvalue": []}, dtype=np.float64)
 
 
 def cell_labels(grid: Grid, rows: BoolArray) -> list[str]:

@@ -7,7 +7,7 @@ docs/how-to/profile-intervals.md.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -18,20 +18,22 @@ from numpy.typing import ArrayLike
 from lmmformula._arrays import FloatArray
 from lmmformula.design.notify import notify
 from lmmformula.engine import BlockedSystem
-from lmmformula.engine.constrained import Held
+from lmmformula.engine.held import Held
 from lmmformula.inference.effects.wald import check_alpha, critical_value
 from lmmformula.inference.profile.curve import Curve, End
 from lmmformula.inference.profile.fit import fit_by_ml, parameters_of, selected, unproved_fit
 from lmmformula.inference.profile.points import Fit
 from lmmformula.inference.profile.remarks import trouble
 from lmmformula.optimize import Optimum
+from lmmformula.postfit.progress import Progress, watched
 from lmmformula.postfit.records import ModelLike
 from lmmformula.postfit.statistics import FitStatistics
+from lmmformula.report.drawn import Drawn
 
 __all__ = ["Profile", "ProfileAccessors"]
 
 
-class Profile:
+class Profile(Drawn):
     """Profile deviances of the parameters of a fit.
 
     Points of the curves are computed when something asks for them, and kept.
@@ -46,7 +48,11 @@ class Profile:
         All parameters of the model, in the order of the tables.
     names : sequence of str
         Those to be profiled.
+    progress : bool, callable or None
+        Whether to show progress while curves are computed.
     """
+
+    _picture = "zeta"
 
     def __init__(
         self,
@@ -54,10 +60,12 @@ class Profile:
         fit: Fit,
         parameters: Mapping[str, Held],
         names: Sequence[str],
+        progress: Progress = None,
     ) -> None:
         self._system, self._fit = system, fit
         self._parameters, self._names = dict(parameters), tuple(names)
         self._curves: dict[str, Curve] = {}
+        self._progress = progress
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -131,7 +139,7 @@ class Profile:
             open_upper``, whether the parameter's range ends first.
         """
         q = _quantile(alpha)
-        ends = {name: self._ends(name, q) for name in self.names}
+        ends = {name: self._ends(name, q) for name in self._watched()}
         self._notify(ends)
         columns = {
             "lower": [lower.value for lower, _ in ends.values()],
@@ -167,7 +175,7 @@ class Profile:
         q = _quantile(alpha)
         step = q / max(int(points), 1)
         rows: list[dict[str, Any]] = []
-        for name in self.names:
+        for name in self._watched():
             curve = self._curve(name)
             for side in (-1.0, 1.0):
                 for position in range(1, max(int(points), 1)):
@@ -206,6 +214,9 @@ class Profile:
 
     # -- inside ----------------------------------------------------------------------------------
 
+    def _watched(self) -> Iterator[str]:
+        return watched(self.names, self._progress, "profile", "parameters")
+
     def _curve(self, name: str) -> Curve:
         if name not in self._curves:
             self._curves[name] = Curve(self._system, self._parameters[name], self._fit)
@@ -224,8 +235,7 @@ class Profile:
         system, values = self._system, {}
         for name, held in self._parameters.items():
             origin, size = held.units(system)
-            c = held.estimate(system, fit.factors, fit.log_variance, fit.beta)
-            values[name] = origin + size * c
+            values[name] = origin + size * fit.value_of(held, system)
         return values
 
     def __len__(self) -> int:
@@ -241,14 +251,19 @@ class ProfileAccessors(FitStatistics):
     _model: ModelLike
     _optimum: Optimum
 
-    def profile(self, which: str | Sequence[str] | None = None) -> Profile:
+    def profile(
+        self, which: str | Sequence[str] | None = None, *, progress: Progress = None
+    ) -> Profile:
         """Profile likelihood of fixed effects, standard deviations, correlations and sigma.
 
         Parameters
         ----------
         which : str or sequence of str, optional
             Names of parameters (``"Days"``, ``"sd_Days|Subject"``, ``"sigma"``), or "random"
-            (all that describe random effects, and sigma) or "fixed". Default: all.
+            (all that describe random effects, and sigma), "residual" (structured residuals, and
+            sigma) or "fixed". Default: all.
+        progress : bool or callable, optional
+            As for ``bootstrap``; the curves are computed when something asks for them.
 
         Returns
         -------
@@ -258,7 +273,8 @@ class ProfileAccessors(FitStatistics):
         Notes
         -----
         The profile is that of the full likelihood; a REML fit is refitted by ML first. Rows of the
-        data are not needed.
+        data are not needed. Structured terms and residuals have their natural parameters
+        (``"rho|Subject"``, ``"rho"``, ``"power"``).
 
         Examples
         --------
@@ -276,7 +292,7 @@ class ProfileAccessors(FitStatistics):
         warning = unproved_fit(optimum)
         if warning is not None:
             notify(warning)
-        return Profile(system, fit, parameters, names)
+        return Profile(system, fit, parameters, names, progress)
 
 
 def _quantile(alpha: float) -> float:

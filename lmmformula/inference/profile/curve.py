@@ -23,7 +23,7 @@ from itertools import pairwise
 import numpy as np
 
 from lmmformula._arrays import FloatArray
-from lmmformula.engine.constrained import Held
+from lmmformula.engine.held import Held
 from lmmformula.engine.system import BlockedSystem
 from lmmformula.engine.threads import limited_threads
 from lmmformula.errors import NumericalError, OptionError
@@ -81,7 +81,7 @@ class Curve:
     def __init__(self, system: BlockedSystem, held: Held, fit: Fit) -> None:
         self.system, self.held, self.fit = system, held, fit
         self.nodes: list[Node] = []
-        c = held.estimate(system, fit.factors, fit.log_variance, fit.beta, AT_END)
+        c = fit.value_of(held, system, AT_END)
         self.scale = scale_for(system, held, c, math.exp(0.5 * fit.log_variance))
         self.is_defined = not math.isnan(c)
         if self.is_defined:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from lmmformula.covariance import Correlated, parameter_names
 from lmmformula.engine import BlockedSystem, Estimates, Objective
-from lmmformula.engine.constrained import Held
+from lmmformula.engine.held import Held
 from lmmformula.engine.layout import TermLayout
 from lmmformula.errors import ConvergenceWarning, OptionError
 from lmmformula.inference.profile.points import CERTIFIED, Fit
@@ -16,12 +17,16 @@ from lmmformula.optimize import Optimum, OptimumStatus, minimize
 
 __all__ = ["fit_by_ml", "parameters_of", "selected", "unproved_fit"]
 
-GROUPS: dict[str, tuple[str, ...]] = {"random": ("sd", "cor", "sigma"), "fixed": ("fixed",)}
+GROUPS: dict[str, tuple[str, ...]] = {
+    "random": ("sd", "cor", "rho", "sigma"),
+    "residual": ("residual", "sigma"),
+    "fixed": ("fixed",),
+}
 """Words that stand for several parameters, and their kinds."""
 
 
 def parameters_of(system: BlockedSystem, fixed_names: Sequence[str]) -> dict[str, Held]:
-    """All parameters in lme4's order: theta's, sigma, fixed effects.
+    """All parameters in lme4's order: theta's (the residuals' last), sigma, fixed effects.
 
     Parameters
     ----------
@@ -31,9 +36,16 @@ def parameters_of(system: BlockedSystem, fixed_names: Sequence[str]) -> dict[str
     Returns
     -------
     dict of str to Held
-        An effect that occurs twice in one grouping factor has ``.1`` after its second name.
+        Names as in ``VarCorr.parameters``; one that occurs twice has ``.1`` after it.
     """
-    named = [item for term in system.terms for item in _of_term(term)]
+    terms = system.terms
+    names = parameter_names(
+        [term.structure for term in terms],
+        [term.effect_names for term in terms],
+        [term.group for term in terms],
+    )
+    named = [item for term, own in zip(terms, names, strict=True) for item in _of_term(term, own)]
+    named += _of_residuals(system)
     named.append(("sigma", Held("sigma")))
     named += [(name, Held("fixed", column=j)) for j, name in enumerate(fixed_names)]
     parameters: dict[str, Held] = {}
@@ -44,17 +56,31 @@ def parameters_of(system: BlockedSystem, fixed_names: Sequence[str]) -> dict[str
     return parameters
 
 
-def _of_term(term: TermLayout) -> list[tuple[str, Held]]:
-    """The lower triangle by columns: a standard deviation, then correlations with later effects."""
-    out, names, index = [], term.effect_names, term.index
-    for a, name in enumerate(names):
-        out.append((f"sd_{name}|{term.group}", Held("sd", index, (a,))))
-        if term.structure.name == "us":
-            out += [
-                (f"cor_{names[b]}.{name}|{term.group}", Held("cor", index, (b, a)))
-                for b in range(a + 1, len(names))
-            ]
-    return out
+def _of_term(term: TermLayout, names: Sequence[str]) -> Iterator[tuple[str, Held]]:
+    """Natural parameters in their order."""
+    index, structure = term.index, term.structure
+    has_ends = isinstance(structure, Correlated) and structure.family.closed
+    parameters = structure.natural_parameters(term.effect_names)
+    for position, (name, parameter) in enumerate(zip(names, parameters, strict=True)):
+        if parameter.kind == "sd":
+            yield name, Held("sd", index, parameter.effects or (0,))
+        elif parameter.effects:
+            yield name, Held("cor", index, parameter.effects)
+        else:
+            limits = parameter.limits
+            held = Held("rho", index, position=position, limits=limits, has_ends=has_ends)
+            yield name, held
+
+
+def _of_residuals(system: BlockedSystem) -> list[tuple[str, Held]]:
+    if system.residual is None:
+        return []
+    covariance = system.residual.covariance
+    named = zip(covariance.names, covariance.limits, strict=True)
+    return [
+        (name, Held("residual", position=position, limits=limits))
+        for position, (name, limits) in enumerate(named)
+    ]
 
 
 def selected(which: str | Sequence[str], parameters: Mapping[str, Held]) -> list[str]:
@@ -105,7 +131,9 @@ def fit_by_ml(system: BlockedSystem, estimates: Estimates, optimum: Optimum) -> 
     phi = objective.phi_from_theta(estimates.theta)
     evaluation = objective.evaluate(phi).evaluation
     log_variance = float(np.log(evaluation.pwrss / evaluation.nu))
-    fit = Fit(objective.factors(phi), log_variance, evaluation.beta, evaluation.value)
+    residual = estimates.theta[len(estimates.theta) - objective.n_residual :]
+    beta, value = evaluation.beta, evaluation.value
+    fit = Fit(objective.factors(phi), log_variance, beta, value, residual)
     return fit, optimum
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lmmformula._arrays import FloatArray
-from lmmformula.engine.constrained import Held, HeldObjective, HeldPoint
+from lmmformula.engine.constrained import HeldObjective, HeldPoint
+from lmmformula.engine.held import Held
 from lmmformula.engine.system import BlockedSystem
 from lmmformula.errors import NumericalError
 from lmmformula.optimize import Newton, OptimumStatus
@@ -37,16 +38,24 @@ class Fit:
     beta : ndarray, shape (p,)
         Fixed effects, less those of the working response.
     deviance : float
+    residual : ndarray
+        Natural parameters of the residuals.
     """
 
     factors: list[FloatArray]
     log_variance: float
     beta: FloatArray
     deviance: float
+    residual: FloatArray = field(default_factory=lambda: np.zeros(0))
 
     def start(self, objective: HeldObjective) -> FloatArray:
         """Its coordinates in another chart."""
-        return objective.start(self.factors, self.log_variance)
+        return objective.start(self.factors, self.log_variance, self.residual)
+
+    def value_of(self, held: Held, system: BlockedSystem, tolerance: float = 0.0) -> float:
+        """A parameter's value, in working units; see ``Held.estimate``."""
+        point = self.factors, self.log_variance, self.beta
+        return held.estimate(system, *point, tolerance, self.residual)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,7 +140,8 @@ def held_node(
 
 
 def _fit_at(point: HeldPoint) -> Fit:
-    return Fit(point.factors, point.eta, point.deviance.beta, point.value)
+    beta = point.deviance.beta
+    return Fit(point.factors, point.eta, beta, point.value, point.residual)
 
 
 def _minimize(

@@ -153,7 +153,8 @@ def test_weights_offset_contrasts(run, tmp_path, sleepstudy):
         (["fit", FULL, "missing.csv"], "OptionError"),
         (["fit", FULL, "sleepstudy", "--ddf", "magic"], "OptionError"),
         (["fit", FULL, "sleepstudy", "--contrasts", "Days"], "OptionError"),
-        (["fit", FULL, "sleepstudy", "--plot", "out.png"], "OptionError"),
+        (["fit", FULL, "sleepstudy", "--plot", "out.xyz"], "OptionError"),
+        (["fit", FULL, "sleepstudy", "--plot", "no/such/folder/out.png"], "OptionError"),
         (["anova", FULL, INTERCEPT, "chem97"], "OptionError"),
     ],
 )
@@ -164,6 +165,22 @@ def test_errors(run, argv, error):
     assert err.startswith(f"{error}: ")
     assert "\nGot: " in err
     assert "\nTry: " in err
+
+
+def test_plot_is_saved(run, tmp_path):
+    pytest.importorskip("matplotlib")
+    path = tmp_path / "fit.png"
+    status, out, _ = run("fit", FULL, "sleepstudy", "--plot", str(path))
+    assert status == 0
+    assert "Fixed effects" in out
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_missing_matplotlib_names_the_extra(run, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    status, out, err = run("fit", FULL, "sleepstudy", "--plot", str(tmp_path / "fit.png"))
+    assert (status, out) == (2, "")
+    assert "lmmformula[plot]" in err
 
 
 def test_unreadable_file(run, tmp_path):

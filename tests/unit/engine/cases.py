@@ -6,7 +6,7 @@ layout and its basis, so that agreement means something.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -83,6 +83,36 @@ def _sparse(seed: int) -> ModelMatrices:
     )
 
 
+def related(term: RandomBlock, seed: int, rank: int | None = None) -> RandomBlock:
+    """The term with a random relationship between its levels, singular where a rank is given."""
+    rng = np.random.default_rng(seed)
+    root = rng.normal(size=(term.n_levels, rank or 2 * term.n_levels))
+    return replace(
+        term, relationship=np.linalg.qr(root.T, mode="r").T if rank is None else _square(root)
+    )
+
+
+def _square(root: Array) -> Array:
+    """A square factor of root @ root.T."""
+    padded = np.zeros((len(root), len(root)))
+    padded[:, : root.shape[1]] = root
+    return padded
+
+
+def _related(seed: int, *, crossed: bool, rank: int | None = None) -> ModelMatrices:
+    """Animals with a pedigree, alone or crossed with herds and repeated within litters."""
+    rng = np.random.default_rng(seed)
+    n = 90
+    animal = related(block(_effects(rng, n, 2), rng.integers(0, 13, n), "animal"), seed, rank)
+    extra = related(block(rng.normal(size=(n, 1)), animal.codes, "animal"), seed, rank)
+    if not crossed:
+        return _simulated(rng, 2, False, animal, extra)
+    herd = block(_effects(rng, n, 1), rng.integers(0, 6, n), "herd")
+    sire = related(block(_effects(rng, n, 1), rng.integers(0, 5, n), "sire"), seed + 1)
+    litter = block(_effects(rng, n, 2), rng.integers(0, 25, n), "litter")
+    return _simulated(rng, 2, True, litter, animal, herd, sire)
+
+
 def _mixed_structures(seed: int) -> ModelMatrices:
     """Terms of both structures on crossed factors, two of them on one factor."""
     rng = np.random.default_rng(seed)
@@ -111,6 +141,9 @@ CASES: dict[str, ModelMatrices] = {
     "three factors": make(11, "three factors", False, False, "us"),
     "sparse": _sparse(2),
     "mixed structures": _mixed_structures(3),
+    "related": _related(5, crossed=False),
+    "related, singular": _related(6, crossed=False, rank=7),
+    "related, crossed": _related(7, crossed=True),
 }
 
 
@@ -163,10 +196,12 @@ class Dense:
         return self.root * left / basis.scale
 
     def columns(self, factor: FactorLayout) -> Array:
-        """Z of a grouping factor with all of its terms, level by level."""
+        """Z of a grouping factor with all of its terms, level by level (of u if related)."""
+        if not factor.terms:
+            return np.zeros((self.matrices.n_obs, 0))
         random, basis = self.matrices.random, self.system.basis.random
         z = np.hstack([random[t.index].z @ basis[t.index] for t in factor.terms])
-        return self.root[:, None] * dense.spread(random[factor.terms[0].index], z)
+        return self.root[:, None] * dense.sources(random[factor.terms[0].index], z)
 
     @cached_property
     def Z(self) -> list[Array]:

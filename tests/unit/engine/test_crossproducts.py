@@ -37,7 +37,8 @@ def test_all_sums_are_those_of_the_rows(name):
     k, J = system.first.k, system.first.n_levels
     XY = np.column_stack([twin.X, twin.y])
     close(system.xy, XY.T @ XY)
-    close(system.first_xy, (twin.Z[0].T @ XY).reshape(J, k, -1).transpose(1, 2, 0))
+    by_level = (twin.Z[0].T @ XY).reshape(J, k, rows.p + 1)
+    close(system.first_xy, by_level.transpose(1, 2, 0))
     gram = (twin.Z[0].T @ twin.Z[0]).reshape(J, k, J, k)
     close(system.gram, np.einsum("jajb->abj", gram))
     if system.tail.factors:

@@ -29,7 +29,8 @@ def covariance_of_rows(rows, theta):
     V, pieces = np.diag(1.0 / w), []
     for term, template in zip(rows.random, dense.templates(theta, rows.random), strict=True):
         Z = dense.spread(term)
-        D = np.kron(np.eye(term.n_levels), template @ template.T)
+        L = np.eye(term.n_levels) if term.relationship is None else term.relationship
+        D = np.kron(L @ L.T, template @ template.T)
         pieces.append((Z, D))
         V = V + Z @ D @ Z.T
     return V, pieces

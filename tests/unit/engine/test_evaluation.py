@@ -57,9 +57,10 @@ class TestAgainstDense:
         ours = point.evaluation
         HX = twin.H_inverse @ twin.X
         J, k = twin.system.first.n_levels, twin.system.first.k
-        first = (twin.Z[0].T @ HX).reshape(J, k, -1).transpose(1, 2, 0)
-        close(ours.first_X, first)
-        close(ours.first_residual, (twin.Z[0].T @ twin.r).reshape(J, k).T)
+        first = (twin.Z[0].T @ HX).reshape(J, k, HX.shape[1]).transpose(1, 2, 0)
+        if J:
+            close(ours.first_X, first)
+            close(ours.first_residual, (twin.Z[0].T @ twin.r).reshape(J, k).T)
         if ours.tail is not None:
             Z = np.hstack(twin.Z[1:])
             close(ours.tail_X, Z.T @ HX)

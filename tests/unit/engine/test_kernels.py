@@ -9,11 +9,12 @@ from lmmformula.engine.kernels import (
     block_product,
     cholesky,
     forward_solve,
+    pair_traces,
     sandwich,
     symmetrized,
 )
 
-SIZES = [1, 2, 5]
+SIZES = [1, 2, 5, 17]
 LEVELS = 7
 
 
@@ -84,3 +85,15 @@ def test_forward_solve(rng, k, columns):
     factor, right = cholesky(definite(rng, k)), blocks(rng, k, columns)
     solution = forward_solve(factor, right)
     np.testing.assert_allclose(block_product(factor, solution), right, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize(("k", "m"), [(2, 3), (40, 30)])
+def test_pair_traces(rng, k, m):
+    G = blocks(rng, k, m)
+    left, right = (
+        D + D.transpose(0, 2, 1) for D in (rng.normal(size=(3, k, k)), rng.normal(size=(2, m, m)))
+    )
+    expected = sum(
+        np.einsum("am,iab,bn,jnm->ij", g, left, g, right, optimize=True) for g in per_level(G)
+    )
+    np.testing.assert_allclose(pair_traces(G, left, right), expected, rtol=1e-10)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import lmmformula as lf
-from lmmformula.covariance import STRUCTURES
+from lmmformula.covariance import STRUCTURES, make_structure
 from lmmformula.engine import Objective, assemble, replace_response
 from lmmformula.engine.lockstep.draws import ResponseSampler
 from lmmformula.engine.lockstep.newton import _Problem, minimize_lockstep, replicates_per_batch
@@ -18,6 +18,7 @@ from tests.tolerances import CRITERION_ATOL
 from tests.unit.engine.cases import CASES, draw, with_zeros
 
 RNG = np.random.default_rng
+BATCHED = [name for name in CASES if replicates_per_batch(assemble([CASES[name]]))]
 
 
 def stack_of(rows, n, seed=0):
@@ -27,7 +28,7 @@ def stack_of(rows, n, seed=0):
     return system, responses, RowProducts(system, rows).stack(responses)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", BATCHED)
 @pytest.mark.parametrize("reml", [True, False])
 @pytest.mark.parametrize("singular", [False, True])
 def test_evaluation_is_the_ordinary_one(name, reml, singular):
@@ -101,7 +102,7 @@ def test_a_replicate_can_stand_alone():
     assert ours == pytest.approx(again.evaluate(again.phi_from_theta(theta)).value, rel=1e-12)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", BATCHED)
 def test_draws_have_the_moments_of_responses(name):
     """A'e must have covariance A'A, and what is outside the columns of A the rest of the df."""
     rows = CASES[name]
@@ -116,7 +117,7 @@ def test_draws_have_the_moments_of_responses(name):
     linked = np.einsum("abj,bjc->acj", s.root, s.projected.reshape(k, J, -1))
     np.testing.assert_allclose(linked, s.fixed, atol=1e-9 * np.abs(s.fixed).max())
     w = np.ones(rows.n_obs) if rows.weights is None else rows.weights
-    Z = [dense.spread(block) for block in rows.random]
+    Z = [dense.sources(block) for block in rows.random]
     rank = np.linalg.matrix_rank(np.sqrt(w)[:, None] * np.hstack([*Z, rows.X]))
     assert s.n_outside == rows.n_obs - rank
 
@@ -135,7 +136,7 @@ def test_drawn_responses_are_possible_and_reproducible():
 @pytest.mark.parametrize("name", STRUCTURES)
 @pytest.mark.parametrize("k", [1, 2, 3])
 def test_batched_structures_are_the_ordinary_ones(name, k):
-    structure = STRUCTURES[name](k)
+    structure = make_structure(name, k)
     fast, slow = batched(structure), _Looped(structure)
     rng = RNG(k)
     phi = rng.normal(size=(6, structure.n_phi))
@@ -175,6 +176,10 @@ def test_resampled_levels_are_resampled_rows():
         objective = Objective(stack.single(i))
         ours = objective.evaluate(objective.phi_from_theta(np.array(theta))).value
         assert ours == pytest.approx(other.at(theta).objective, rel=1e-11)
+
+
+def test_without_a_factor_to_eliminate_replicates_are_fitted_one_by_one():
+    assert [name for name in CASES if name not in ("related", "related, singular")] == BATCHED
 
 
 def test_batches_follow_the_size_of_the_design():

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lmmformula.engine import Objective, assemble, prediction
+from lmmformula.engine import Objective, assemble, tail_rows
 from lmmformula.engine.deletion import Downdater, delete_groups, delete_rows
 from lmmformula.engine.error_variance import error_variance, independent_moves
 from lmmformula.engine.prediction import JointCovariance, target_rows
@@ -34,9 +36,15 @@ def errors_of(twin, X: Array, random: dict[int, RandomBlock]) -> tuple[Array, Ar
         z = np.hstack([random[index].z @ system.basis.random[index] for index in members])
         codes = random[members[0]].codes
         seen = codes >= 0
-        extra += np.where(seen, 0.0, np.einsum("ia,ab,ib->i", z, Sigma, z))
-        spread = np.zeros((len(X), factor.n_levels, z.shape[1]))
+        L = random[members[0]].relationship
+        L = np.eye(factor.n_levels) if L is None else L
+        fitted = L[: factor.n_levels, : factor.n_levels]
+        own = np.full(len(X), np.mean(np.sum(fitted**2, axis=1)))
+        own[seen] = np.sum(L[codes[seen], factor.n_levels :] ** 2, axis=1)
+        extra += own * np.einsum("ia,ab,ib->i", z, Sigma, z)
+        spread = np.zeros((len(X), len(L), z.shape[1]))
         spread[np.flatnonzero(seen), codes[seen]] = z[seen]
+        spread = np.einsum("ija,jl->ila", spread, L[:, : factor.n_levels])
         Z_new.append(spread.reshape(len(X), -1))
     Sigmas = [
         np.kron(np.eye(f.n_levels), S) for f, S in zip(system.factors, twin.Sigma, strict=True)
@@ -62,9 +70,38 @@ def shuffled(rows, seed: int, unseen: bool) -> tuple[Array, dict[int, RandomBloc
             codes[term.group] = rng.integers(low, term.n_levels, n).astype(np.int32)
         z = rng.normal(size=(n, term.n_effects))
         random[index] = RandomBlock(
-            z, codes[term.group], term.levels, term.effect_names, term.group, "us", term.text
+            z,
+            codes[term.group],
+            term.levels,
+            term.effect_names,
+            term.group,
+            "us",
+            term.text,
+            relationship=term.relationship,
         )
     return X, random
+
+
+def with_relatives(random: dict[int, RandomBlock], seed: int) -> dict[int, RandomBlock]:
+    """The rows with four further levels, related to the fitted ones, in every third of them."""
+    rng, extra = np.random.default_rng(seed), {}
+    for term in random.values():
+        if term.relationship is not None and term.group not in extra:
+            J = term.n_levels
+            L = np.zeros((J + 4, J + 4))
+            L[:J, :J] = term.relationship
+            L[J:] = np.tril(rng.normal(size=(4, J + 4)), J)
+            extra[term.group] = L, rng.integers(J, J + 4, len(term.codes[::3]))
+    found = {}
+    for index, term in random.items():
+        if term.group in extra:
+            L, beyond = extra[term.group]
+            codes = term.codes.copy()
+            codes[::3] = beyond
+            levels = np.concatenate([term.levels, [f"new{i}" for i in range(4)]])
+            term = replace(term, codes=codes, levels=levels, relationship=L)
+        found[index] = term
+    return found
 
 
 @pytest.mark.parametrize("singular", [False, True])
@@ -96,13 +133,27 @@ def test_errors_of_new_rows(name, unseen):
     assert_close(joint.forms(target_rows(twin.system, X, {})).total, expected, EXACT, name)
 
 
-@pytest.mark.parametrize("name", ["crossed", "nested in three levels", "mixed structures"])
+@pytest.mark.parametrize("name", [name for name in CASES if name.startswith("related")])
+def test_errors_of_rows_of_relatives_without_data(name):
+    point, twin = evaluated(name, True)
+    X, random = shuffled(twin.matrices, 9, True)
+    random = with_relatives(random, 2)
+    expected, gaps = errors_of(twin, X, random)
+    joint = JointCovariance(point.evaluation)
+    forms = joint.forms(target_rows(twin.system, X, random))
+    assert_close(forms.total, expected, EXACT, name)
+    assert_close(forms.gaps, gaps, EXACT, name)
+
+
+@pytest.mark.parametrize(
+    "name", ["crossed", "nested in three levels", "mixed structures", "related, crossed"]
+)
 def test_columns_can_be_taken_a_few_at_a_time(name, monkeypatch):
     point, twin = evaluated(name, True)
     X, random = shuffled(twin.matrices, 6, True)
     rows = target_rows(twin.system, X, random)
     whole = JointCovariance(point.evaluation).forms(rows).total
-    monkeypatch.setattr(prediction, "CHUNK_ELEMENTS", 2 * twin.system.first.n_columns)
+    monkeypatch.setattr(tail_rows, "CHUNK_ELEMENTS", 2 * twin.system.first.n_columns)
     assert_close(JointCovariance(point.evaluation).forms(rows).total, whole, 1e-14, name)
 
 

@@ -55,6 +55,13 @@ def test_a_tail_beyond_memory_is_refused_before_it_is_built(monkeypatch):
         assert f"{block.group}: {block.n_levels * block.n_effects}" in caught.value.got
 
 
+def test_related_levels_beyond_memory_are_refused(monkeypatch):
+    monkeypatch.setattr(system, "MEMORY_LIMIT", 100.0)
+    with pytest.raises(DesignError, match="related levels") as caught:
+        assemble([CASES["related"]])
+    assert "animal: " in caught.value.got
+
+
 def test_one_factor_needs_no_dense_block(monkeypatch):
     monkeypatch.setattr(system, "MEMORY_LIMIT", 100.0)
     assert assemble([CASES["one factor"]]).tail.storage == 0

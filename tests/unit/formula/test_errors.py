@@ -44,8 +44,25 @@ ERRORS = {
     "y ~ (1 | .)": (".", "can be expanded", "a:b"),
     "y ~ (1 | -a)": ("-a", "can be expanded", "a:b"),
     "y ~ foo(x | g)": ("foo", "not a covariance structure", "(x | g)"),
-    "y ~ ar1(x | g)": ("ar1", "not available", "(x | g)"),
-    "y ~ toep(0 + t | g)": ("toep", "not available", "(0 + t | g)"),
+    "y ~ gau(0 + t | g)": ("gau", "not available", "(0 + t | g)"),
+    "y ~ un(x | g)": ("un", "called `us`", "us(x | g)"),
+    "y ~ corAR1(0 + t | g)": ("corAR1", "called `ar1`", "ar1(0 + t | g)"),
+    "y ~ x + cs(x | g, hom = 3)": ("3", "True", "hom=True"),
+    "y ~ us(x | g, hom = TRUE)": ("us", "does not have", "us(x | g)"),
+    "y ~ exp(t | g, hom=False)": ("exp", "does not have", "exp(t | g)"),
+    "y ~ homcs(x | g, hom=False)": ("homcs", "contradict", "cs(x | g)"),
+    "y ~ hetar1(0 + t | g, hom=True)": ("hetar1", "contradict", "ar1(0 + t | g)"),
+    "y ~ cs(x | g, hom=True, hom=True)": ("cs", "nothing else", "cs(x | g)"),
+    "y ~ cs(x || g, hom=True)": ("cs(x || g", "correlations", "cs(x | g, hom=True)"),
+    "y ~ ar1(t | g)": ("t |", "intercept", "`ar1(0 + t | g)`"),
+    "y ~ toep(factor(t) | g)": ("factor(t)", "intercept", "`toep(0 + factor(t) | g)`"),
+    "y ~ ar1(1 | g)": ("1 |", "levels of one factor", "`ar1(0 + time | g)`"),
+    "y ~ ar1(0 + a:b | g)": ("0 + a:b", "levels of one factor", "`ar1(0 + a | g)`"),
+    "y ~ hetar1(0 + a + b | g)": ("0 + a + b", "levels of one factor", "`hetar1(0 + a | g)`"),
+    "y ~ ou(1 | g)": ("1 |", "times or the places", "`ou(0 + time | g)`"),
+    "y ~ ou(a + b | g)": ("a + b", "one time", "`exp(0 + a + b | g)`"),
+    "y ~ exp(a:b | g)": ("a:b", "products", "`exp(0 + a | g)`"),
+    "y ~ x:cs(1 | g)": ("1 | g", "only be added", "+ (1 | g)"),
     "y ~ us(x || g)": ("us(x || g)", "correlations", "us(x | g)"),
     "y ~ us(x | g, 2)": ("us", "nothing else", "us(x | g)"),
     "y ~ diag(x) + (1 | g)": ("diag(x)", "bar", "diag(x | g)"),
@@ -87,6 +104,9 @@ ERRORS = {
     "y = x + (1 | g) ~ z": ("=", "`=`", "~"),
     "y ~ 2x + (1 | g)": ("2x", "neither", "backticks"),
     "y ~ log(x + (1 | g)": ("(", "never closed", ")"),
+    "y ~ log(`a b` = x) + (1 | g)": ("`a b`", "not the name", "=="),
+    "y ~ log(x, True = 2) + (1 | g)": ("log(", "cannot be computed", "computed beforehand"),
+    "y ~ I(x == 'a'2) + (1 | g)": ("2", "operator is missing", "operator"),
     "y ~ log(x,) + (1 | g)": (")", "missing", "term"),
     "y ~ offset(x, z) + (1 | g)": ("offset", "one expression", "offset(x)"),
     "y ~ x*offset(z) + (1 | g)": ("offset", "added", "+ offset(z)"),
@@ -138,6 +158,28 @@ def test_structures_are_listed_and_the_nearest_offered():
     assert caught.value.nearest == "diag"
     assert caught.value.suggestion == "`diag(x | g)`"
     assert caught.value.structure == "dig"
+
+
+WORDS = {
+    "csh": "cs",
+    "un": "us",
+    "VC": "diag",
+    "id": "homdiag",
+    "toeph": "toep",
+    "arh1": "hetar1",
+    "corCompSymm": "homcs",
+    "pdDiag": "diag",
+    "car1": "ou",
+    "corExp": "exp",
+}
+
+
+@pytest.mark.parametrize("word", list(WORDS))
+def test_words_of_other_packages_are_translated(word):
+    with pytest.raises(FormulaError) as caught:
+        parse(f"y ~ {word}(0 + t | g)")
+    assert caught.value.nearest == WORDS[word]
+    assert caught.value.suggestion == f"`{WORDS[word]}(0 + t | g)`"
 
 
 def test_functions_are_listed_and_the_nearest_offered():

@@ -7,6 +7,7 @@ import timeit
 
 import pytest
 
+from lmmformula.covariance import STRUCTURES
 from lmmformula.errors import FormulaError, FormulaWarning
 from lmmformula.formula import expand_wildcard, parse
 
@@ -175,9 +176,61 @@ def test_structures_and_double_bars_are_marked():
     assert [term.from_double_bar for term in random] == [False, False, False, True, True]
 
 
+STRUCTURED = {
+    "cs(x | g)": ("cs", "1 + x"),
+    "cs(x | g, hom=True)": ("homcs", "1 + x"),
+    "cs(x | g, hom=FALSE)": ("cs", "1 + x"),
+    "homcs(x | g)": ("homcs", "1 + x"),
+    "homcs(x | g, hom=True)": ("homcs", "1 + x"),
+    "diag(x | g, hom=T)": ("homdiag", "1 + x"),
+    "identity(x | g)": ("homdiag", "1 + x"),
+    "ar1(0 + t | g)": ("ar1", "0 + t"),
+    "ar1(t - 1 | g)": ("ar1", "0 + t"),
+    "ar1(0 + t | g, hom=False)": ("hetar1", "0 + t"),
+    "toep(0 + factor(t) | g)": ("toep", "0 + C(t)"),
+    "toep(0 + t | g, hom=True)": ("homtoep", "0 + t"),
+    "us(x | g, hom=False)": ("us", "1 + x"),
+    "ou(t | g)": ("ou", "0 + t"),
+    "ou(0 + t | g)": ("ou", "0 + t"),
+    "ou(t + 0 | g)": ("ou", "0 + t"),
+    "ou(log(t) | a:b)": ("ou", "0 + log(t)"),
+    "exp(0 + x + y | g)": ("exp", "0 + x + y"),
+    "exp(x + y | g, hom=True)": ("exp", "0 + x + y"),
+}
+
+
+@pytest.mark.parametrize("text", list(STRUCTURED))
+def test_structured_terms(text):
+    (term,) = parse(f"y ~ {text}").random
+    assert (term.structure, term.effects) == STRUCTURED[text]
+    assert term.text == text
+    assert parse(f"y ~ {term.text}").random == (term,)
+
+
+def test_every_structure_can_be_written():
+    for name, kind in STRUCTURES.items():
+        effects = "0 + x" if kind.ordered or kind.over == "positions" else "x"
+        assert parse(f"y ~ {name}({effects} | g)").random[0].structure == name
+
+
+def test_only_a_bar_inside_makes_a_structure():
+    formula = parse("y ~ cs(x) + exp(z) + cs(x | g)")
+    assert formula.fixed == "1 + cs(x) + exp(z)"
+    assert [term.structure for term in formula.random] == ["cs"]
+
+
+def test_structures_expand_as_other_terms_do():
+    formula = parse("y ~ ar1(0 + t | a/b, hom=False)")
+    assert [term.text for term in formula.random] == [
+        "ar1(0 + t | b:a, hom=False)",
+        "ar1(0 + t | a, hom=False)",
+    ]
+
+
 def test_group_label_of_names_with_blanks():
     random = parse("y ~ (1 | `my g`) + (1 | `my g`:h)").random
     assert [term.group for term in random] == ["my g", "`my g`:h"]
+    assert [term.group_spelling for term in random] == ["`my g`", "`my g`:h"]
 
 
 def test_a_slope_without_its_fixed_effect_and_no_intercept_at_all():

@@ -120,13 +120,6 @@ def test_progress_on_a_terminal(model, capsys):
     assert not capsys.readouterr().err
 
 
-@pytest.mark.parametrize("argument", ["residual", "variance", "relationship"])
-def test_what_comes_later_says_so(sleepstudy, argument):
-    with pytest.raises(OptionError, match="later release") as caught:
-        lf.lmm(FORMULA, sleepstudy, **{argument: "ar1"})
-    assert caught.value.argument == argument
-
-
 def test_statsmodels_and_matplotlib_are_not_imported():
     import subprocess
 

@@ -61,6 +61,7 @@ def test_latex():
         r"\centering",
         r"\caption{Awkward \textless{}names\textgreater{} \& signs: "
         r"\texttt{y \textasciitilde{} x\_1 + (1 \textbar{} g)}}",
+        r"\smallskip",
         r"\begin{tabular}{lrr}",
         r"\toprule",
         r" & Estimate & P\textgreater{}\textbar{}z\textbar{} \\",
@@ -69,7 +70,8 @@ def test_latex():
         r"Machine[T.B] & $-$12.250 &  \\",
         r"\bottomrule",
         r"\end{tabular}",
-        r"\par 100 \% of it, see \texttt{x*y}.",
+        r"\par\smallskip",
+        r"{\footnotesize 100 \% of it, see \texttt{x*y}.\par}",
         r"\end{table}",
     ]
 

@@ -77,7 +77,7 @@ def test_parameter_names(varcorr):
         "sd_Days|Subject",
         "cor_x.Days|Subject",
         "sd_x|Subject",
-        "sd_Intercept|Subject",
+        "sd_Intercept|Subject.1",
         "sd_a|Subject",
         "sd_b|Subject",
         "sigma",

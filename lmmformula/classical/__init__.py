@@ -1,0 +1,1 @@
+"""Classical analyses of designed experiments, in closed form where there is one."""

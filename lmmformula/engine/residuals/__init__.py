@@ -1,0 +1,1 @@
+"""Structured residuals: whitening by group, and what it does to the criterion."""

@@ -1,0 +1,1 @@
+"""Intervals for variances, correlations and what else describes the covariance."""

@@ -1,0 +1,1 @@
+"""Planning a study: designs, assumed parameters, and power by simulation."""

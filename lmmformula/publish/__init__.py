@@ -1,0 +1,1 @@
+"""Results for readers: publication tables of several models, and a report of one."""
