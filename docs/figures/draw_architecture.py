@@ -20,8 +20,8 @@ ROOT = Path(__file__).parents[2]
 TARGET = Path(__file__).with_name("architecture.svg")
 PACKAGE = "lmmformula"
 
-ROW, COLUMN, GAP, TOP, LEFT, MARGIN = 36, 17, 8, 122, 420, 16
-LETTERS_IN_LINE = 66
+ROW, COLUMN, GAP, TOP, LEFT, MARGIN = 36, 17, 8, 122, 480, 16
+LETTERS_IN_LINE = 84
 INK, MUTED, BAND, LINE, DOT = "#222222", "#5f5f5f", "#eef4f8", "#d0d0d0", "#0072B2"
 
 
@@ -107,8 +107,8 @@ def _captions() -> Iterator[str]:
     texts = [
         (28, 15, 600, INK, "Each row imports only from rows below it"),
         (50, 11.5, 400, MUTED, "A band is a layer; parts of one layer do not import each other."),
-        (67, 11.5, 400, MUTED, "A dot: the row imports the column. No dot lies above the"),
-        (84, 11.5, 400, MUTED, "diagonal, and the empty places are promises as well."),
+        (67, 11.5, 400, MUTED, "A dot: the row imports the column. No dot lies left of a square,"),
+        (84, 11.5, 400, MUTED, "which stands for the row itself; empty places are promises too."),
     ]
     for y, size, weight, colour, text in texts:
         yield (
@@ -127,10 +127,10 @@ def _bands(rows: list[Part], width: float) -> Iterator[str]:
 
 
 def _row(part: Part, position: int, rows: list[Part]) -> Iterator[str]:
-    x, end = _centre(position), rows[-1].y + ROW
+    x, end = _centre(position), _centre(len(rows) - 1)
     middle = part.y + ROW / 2
     yield (
-        f'<path d="M{LEFT:g} {middle:g}H{x:g}V{end:g}" fill="none" stroke="{LINE}" '
+        f'<path d="M{x:g} {TOP - 4:g}V{middle:g}H{end:g}" fill="none" stroke="{LINE}" '
         'stroke-width="0.8"/>'
     )
     yield f'<rect x="{x - 3:g}" y="{middle - 3:g}" width="6" height="6" fill="{MUTED}"/>'

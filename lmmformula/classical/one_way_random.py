@@ -312,7 +312,7 @@ class OneWayRandom(Printed):
             "n": g.sizes,
             "mean": g.means,
             "shrinkage": shrinkage,
-            "blup": shrinkage * (g.means - found.mean),
+            "blup": shrinkage * (g.means - found.mean) + 0.0,  # no -0.0
             "sd": sd,
             "se": np.sqrt(sd**2 + (shrinkage * found.mean_se) ** 2),
         }

@@ -62,6 +62,8 @@ def _estimates(analysis: Any) -> Table:
         f"Intraclass correlation {icc.estimate:.3f}, exact {level:g} % interval "
         f"{icc.lower:.3f} to {icc.upper:.3f}."
     )
+    if icc.estimate < 0.0:
+        note += " The estimate is that of moments; a share of the variance is not below zero."
     return Table("Estimates", columns, rows, (note,))
 
 

@@ -266,6 +266,8 @@ def _covariate(
             )
         given = given(rng, count)
     values = np.asarray(given)
+    if values.dtype.kind == "b":
+        values = values.astype(np.int64)
     if values.shape != (count,) or values.dtype.kind not in "iuf":
         raise OptionError(
             f"`{name}` must have one number for each {'row' if unit is None else unit}.",

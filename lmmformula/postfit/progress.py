@@ -122,7 +122,7 @@ class _Bar:
 
     def __init__(self, name: str, unit: str, total: int | None, patience: float) -> None:
         self.name, self.unit, self.total = name, unit, total
-        self.due = monotonic() + patience
+        self.began, self.patience = monotonic(), patience
         self.done = 0
         self.drawn: Any = None if patience else self._draw()
 
@@ -130,7 +130,7 @@ class _Bar:
         """Count what was done, and show it if it is time."""
         self.done += size
         if self.drawn is None:
-            if monotonic() < self.due or self.done == self.total:
+            if monotonic() < self.began + self.patience or self.done == self.total:
                 return
             self.drawn = self._draw()
         else:
@@ -139,13 +139,13 @@ class _Bar:
             self.drawn.set_postfix_str(note, refresh=False)
 
     def _draw(self) -> Any:
-        return _tqdm()(
-            desc=self.name,
-            total=self.total,
-            initial=self.done,
-            unit=f" {self.unit}",
-            leave=False,
-        )
+        """Make the bar, with the time and the work since the beginning on it."""
+        bar = _tqdm()(desc=self.name, total=self.total, unit=f" {self.unit}", leave=False)
+        if self.done:
+            bar.start_t -= monotonic() - self.began
+            bar.update(self.done)
+            bar.refresh()
+        return bar
 
     def close(self) -> None:
         """Take the bar away."""

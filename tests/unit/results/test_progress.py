@@ -136,11 +136,16 @@ def test_a_bar_appears_after_two_seconds_with_what_was_done(clock, terminal, mon
     made = []
 
     class Bar:
+        start_t = 100.0
+
         def __init__(self, **options):
             made.append(options)
 
         def update(self, size):
             made.append(size)
+
+        def refresh(self):
+            made.append(self.start_t)
 
         def close(self):
             made.append("closed")
@@ -148,8 +153,8 @@ def test_a_bar_appears_after_two_seconds_with_what_was_done(clock, terminal, mon
     monkeypatch.setattr(module, "_tqdm", lambda: Bar)
     for _ in watched(range(6), None, "work", "things"):
         clock.now += 0.9
-    options = {"desc": "work", "total": 6, "initial": 3, "unit": " things", "leave": False}
-    assert made == [options, 1, 1, 1, "closed"]
+    options = {"desc": "work", "total": 6, "unit": " things", "leave": False}
+    assert made == [options, 3, pytest.approx(100.0 - 2.7), 1, 1, 1, "closed"]
 
 
 def test_the_last_step_does_not_open_a_bar(clock, terminal, monkeypatch):
