@@ -189,7 +189,8 @@ def _class_first(text: str) -> str:
     """Open the first page of the methods with the class itself."""
     heading, rest = text.split("\n", 1)
     pages = " · ".join(f"[{topic.title.lower()}]({topic.file}.md)" for topic in METHODS[1:])
-    own = f"::: {PACKAGE}.{RESULTS}\n    options:\n      members: false\n"
+    alone = "      members: false\n      inherited_members: false\n"
+    own = f"::: {PACKAGE}.{RESULTS}\n    options:\n{alone}"
     return f"{heading}\n\nMore methods of a fit: {pages}.\n\n{own}\n{rest}"
 
 
@@ -202,7 +203,7 @@ def _index(package: Any, names: list[str]) -> str:
         "| name | what it is |",
         "|---|---|",
     ]
-    for name in names:
+    for name in sorted(names, key=lambda name: name.endswith(("Error", "Warning"))):
         member = _home(package[name])
         summary = member.docstring.value.strip().split("\n", 1)[0] if member.docstring else ""
         target = "[`plot`](plots.md)" if name == "plot" else f"[`{name}`][{PACKAGE}.{name}]"
