@@ -35,7 +35,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def site(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "-q", "-d", str(folder)]
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "-d", str(folder)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return folder
@@ -97,7 +97,7 @@ def test_pictures_and_styles_come_from_the_site(site):
 
 
 def test_the_search_index_leads_to_pages(site):
-    """The search runs in a worker, out of a headless page's reach; its index is checked instead."""
+    """What the search knows is there; ``test_search`` types into it."""
     index = json.loads((site / "search" / "search_index.json").read_text(encoding="utf-8"))
     for word in ("Satterthwaite", "lmer", "ar1", "Huynh"):
         found = [entry["location"] for entry in index["docs"] if word in entry["text"]]
