@@ -93,6 +93,14 @@ def notebooks(session: nox.Session) -> None:
 
 
 @nox.session
+def recipes(session: nox.Session) -> None:
+    """Draw what the page on other libraries draws with seaborn and plotnine."""
+    install(session, "recipes", "test")
+    arguments = ["-m", "not r", "tests/interop/test_recipes.py"]
+    session.run("pytest", *arguments, *session.posargs, env=ONE_THREAD)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Run the benchmarks: answers are checked first, then timed."""
     install(session, "bench")

@@ -92,7 +92,8 @@ def counted() -> Iterator[list[int]]:
 def _fit(case: Case, start: float | None = None) -> tuple[Any, int]:
     """Fit a case; the result and the outside count."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # singular fits are among the cases
+        # Singular and unidentified fits are among the cases: their status is printed and judged.
+        warnings.simplefilter("ignore")
         model = lf.lmm(case.formula, case.data, **case.options)
         with counted() as count:
             result = model.fit(reml=case.reml, start=start)

@@ -358,4 +358,5 @@ def _fraction(ratio: float) -> str:
     return f"1/{1 / ratio:.3g}" if ratio < 1 else f"{ratio:.2g}"
 
 
+# Small samples warn, some of them a thousand times; answers are compared, whatever was said.
 warnings.simplefilter("ignore", lf.LMMWarning)

@@ -1,23 +1,11 @@
 """The site as a reader uses it: search finds, formulas are set, nothing is wider than a telephone.
 
-``test_site.py`` looks at the files; this drives a browser, and skips where there is none.
+``test_site.py`` looks at the files; this drives a browser.
 """
 
 from __future__ import annotations
 
-import functools
-import http.server
-import importlib.util
-import subprocess
-import sys
-import threading
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
-
-from tests.docs.blocks import ROOT
-from tests.docs.browser import CHROMIUM, Page, opened
 
 PAGES = (
     "",
@@ -33,37 +21,7 @@ DESK, PHONE = 1280, 390
 SEARCH = "document.querySelector('.md-search__input')"
 FOUND = "[...document.querySelectorAll('.md-search-result__link')].map(a => a.href)"
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
-    pytest.mark.skipif(
-        not all(importlib.util.find_spec(name) for name in ("material", "mkdocstrings")),
-        reason="mkdocs-material or mkdocstrings is not installed (group `docs`)",
-    ),
-]
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory) -> Iterator[str]:
-    class Silent(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *args):
-            """Say nothing."""
-
-    site = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "-d", str(site)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    handler = functools.partial(Silent, directory=str(site))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-
-
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[Page]:
-    with opened(tmp_path / "profile") as page:
-        yield page
+pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("width", [DESK, PHONE])

@@ -115,6 +115,11 @@ def test_kenward_roger_and_robust_errors(two):
     assert any("CR2" in note for note in robust.table.notes)
 
 
+def test_clusters_without_a_robust_covariance_are_refused(two):
+    with pytest.raises(OptionError, match="`cluster` without `robust`"):
+        lf.etable(*two, cluster="Subject")
+
+
 def test_small_numbers_keep_digits():
     data = lf.load_dataset("sleepstudy")
     data["micro"] = data["Days"] * 1e6

@@ -27,7 +27,7 @@ def pair(request: pytest.FixtureRequest) -> tuple[LinearMixedResults, dict]:
     """Our fit and the stored one."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SingularFitWarning)  # tested for below
-        return reader.fit("repmeas", request.param), reader.fits("repmeas")[request.param]
+        return reader.pair("repmeas", request.param)
 
 
 def test_likelihood(pair):

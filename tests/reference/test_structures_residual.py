@@ -7,6 +7,7 @@ import pytest
 
 from lmmformula import LinearMixedResults
 from tests.reference.structures import reader
+from tests.reference.structures.agreement import same_fixed_effects, same_likelihood
 from tests.tolerances import CRITERION_ATOL, THETA_RTOL
 
 CASES = sorted(reader.fits("residual"))
@@ -15,13 +16,11 @@ CASES = sorted(reader.fits("residual"))
 @pytest.fixture(params=CASES)
 def pair(request: pytest.FixtureRequest) -> tuple[LinearMixedResults, dict]:
     """Our fit and the stored one."""
-    return reader.fit("residual", request.param), reader.fits("residual")[request.param]
+    return reader.pair("residual", request.param)
 
 
 def test_likelihood(pair):
-    ours, ref = pair
-    assert ours.nobs == ref["n"]
-    assert ours.llf == pytest.approx(ref["logLik"], abs=CRITERION_ATOL)
+    same_likelihood(*pair)
 
 
 def test_number_of_parameters(pair):
@@ -31,14 +30,7 @@ def test_number_of_parameters(pair):
 
 
 def test_fixed_effects(pair):
-    ours, ref = pair
-    names = reader.fixed_names(ref)
-    assert list(ours.params.index) == names
-    se = np.array(list(ref["se"].values()))
-    assert ours.params.to_numpy() == pytest.approx(
-        np.array(list(ref["fixef"].values())), abs=THETA_RTOL * se.min(), rel=THETA_RTOL
-    )
-    assert ours.bse.to_numpy() == pytest.approx(se, rel=THETA_RTOL)
+    same_fixed_effects(*pair)
 
 
 def test_parameters_of_the_residuals(pair):

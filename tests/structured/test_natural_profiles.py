@@ -13,7 +13,12 @@ from lmmformula.inference.profile.fit import parameters_of
 from tests.structured.cases import CASES, dense, fitted
 
 Q = 1.959963984540054
-ZETA_ATOL = 1e-5
+ZETA_ATOL = 1e-8
+"""Of a point that was found, beside the dense likelihood there. Largest gap seen: 3e-13."""
+END_ATOL = 1e-6
+"""Of the end of an interval: what the search promises."""
+OUTERMOST_ATOL = 1e-5
+"""Of the outermost point that the search tried on its way to an end."""
 STATIONARY = 1e-3
 """Dense slopes in the free parameters, times their size: no step would change zeta by 1e-6."""
 STEP = 1e-5
@@ -56,7 +61,8 @@ def test_the_dense_likelihood_at_the_ends(name):
             excess = full.criterion(theta, log_variance) - best
             assert np.sqrt(max(excess, 0.0)) == pytest.approx(abs(row["zeta"]), abs=ZETA_ATOL)
             if not limits.loc[label, f"open_{side}"]:
-                assert abs(row["zeta"]) == pytest.approx(Q, abs=ZETA_ATOL)
+                assert abs(limits.loc[label, f"zeta_{side}"]) == pytest.approx(Q, abs=END_ATOL)
+                assert abs(row["zeta"]) == pytest.approx(Q, abs=OUTERMOST_ATOL)
             at_end = {n for n in names if n.startswith("sd") and values[n] < 1e-8}
             at_end |= {n for n in names if n.startswith("rho") and values[n] > 1.0 - 1e-8}
             for other in set(names) - at_end - {label}:
@@ -134,14 +140,14 @@ def test_correlations_that_are_no_coordinates(residual):
     name = "rho_2" if "toep" in residual else "cor_2.0"
     profile = fit.profile(name)
     limits = profile.limits()
-    assert np.abs(limits[["zeta_lower", "zeta_upper"]].to_numpy()) == pytest.approx(Q, abs=1e-5)
+    assert np.abs(limits[["zeta_lower", "zeta_upper"]].to_numpy()) == pytest.approx(Q, abs=END_ATOL)
     frame = profile.to_frame(alpha=0.05, points=1, nuisance=True)
     system, names = fit.system, list(fit.covariance_parameters().index)[:-1]
     objective = Objective(system, False)
     for _, row in frame[frame["zeta"].abs() > 1].iterrows():
         theta = np.array([row[n] for n in names])
         value = objective.evaluate(objective.phi_from_theta(theta)).value  # sigma profiled
-        assert np.sqrt(value - fit.objective) == pytest.approx(abs(row["zeta"]), abs=1e-5)
+        assert np.sqrt(value - fit.objective) == pytest.approx(abs(row["zeta"]), abs=ZETA_ATOL)
 
 
 def test_a_correlation_may_end_at_one():
@@ -154,7 +160,7 @@ def test_a_correlation_may_end_at_one():
     row = fit.profile("rho|h").limits().iloc[0]
     assert bool(row["open_upper"])
     assert row["upper"] == 1.0
-    assert row["zeta_lower"] == pytest.approx(-Q, abs=ZETA_ATOL)
+    assert row["zeta_lower"] == pytest.approx(-Q, abs=END_ATOL)
 
 
 def test_intervals_have_the_natural_names():

@@ -64,6 +64,11 @@ def fit(collection: str, fit_id: str) -> lf.LinearMixedResults:
     return model(collection, fit_id).fit(reml=fits(collection)[fit_id]["reml"])
 
 
+def pair(collection: str, fit_id: str) -> tuple[lf.LinearMixedResults, dict[str, Any]]:
+    """Return our fit and the stored one."""
+    return fit(collection, fit_id), fits(collection)[fit_id]
+
+
 def fixed_names(stored: dict[str, Any]) -> list[str]:
     """Return R's names of the fixed effects in our spelling."""
     columns = _columns(stored["dataset"])

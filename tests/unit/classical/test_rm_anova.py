@@ -62,12 +62,12 @@ def test_mixed_model_has_the_same_tests(name):
     fit = analysis.mixed_model().fit()
     terms = fit.anova(type=options.get("type", "III"))
     ours = analysis.to_frame().loc[terms.index]
-    np.testing.assert_allclose(terms["F"], ours["F"], rtol=1e-6)
-    np.testing.assert_allclose(terms["den_df"], ours["den_df"], rtol=1e-4)
+    np.testing.assert_allclose(terms["F"], ours["F"], rtol=1e-8)
+    np.testing.assert_allclose(terms["den_df"], ours["den_df"], rtol=1e-8)
     variances = fit.varcorr.to_frame().set_index("grp")["vcov"]
     components = analysis.variance_components
     expected = [components[group] for group in variances.index]
-    np.testing.assert_allclose(variances, expected, rtol=1e-5)
+    np.testing.assert_allclose(variances, expected, rtol=1e-8)
 
 
 def test_mixed_model_differs_where_a_variance_is_negative():

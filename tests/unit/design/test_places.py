@@ -8,6 +8,7 @@ import pytest
 
 from lmmformula.design.places import MOST_PLACES
 from lmmformula.errors import DataError, DataWarning, DesignError, FormulaWarning
+from tests.refusals import refused
 from tests.unit.design.frames import N, design, frame
 
 TIMES = np.tile([0.5, 3.0, 1.25, 10.0], 6)
@@ -135,12 +136,10 @@ REFUSED = {
 @pytest.mark.parametrize("text", list(REFUSED))
 def test_effects_of_the_wrong_kind(text):
     column, message, suggestion = REFUSED[text]
-    with pytest.raises(DesignError) as caught:
+    with refused(DesignError, message, suggestion) as caught:
         design(f"y ~ x + {text}", data())
     assert caught.value.column == column
     assert caught.value.term == text
-    assert message in caught.value.message
-    assert suggestion in caught.value.suggestion
 
 
 def test_infinite_times():

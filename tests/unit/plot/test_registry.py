@@ -103,3 +103,21 @@ def test_rows_that_are_gone():
     with pytest.raises(LMMError, match="rows"):
         slopes().without_data().plot("residuals")
     assert len(lf.plot.data("caterpillar", slopes().without_data())) == 36
+
+
+@pytest.mark.parametrize(
+    ("kind", "argument"),
+    [
+        ("panels", "columns"),
+        ("panels", "n_groups"),
+        ("residuals", "label"),
+        ("random_qq", "label"),
+        ("shrinkage", "label"),
+        ("influence", "n"),
+    ],
+)
+@pytest.mark.parametrize("value", [-1, 1.5, "many", True])
+def test_counts_are_whole_numbers(kind, argument, value):
+    with pytest.raises(OptionError, match=f"`{argument}` must be a whole number") as caught:
+        slopes().plot(kind, **{argument: value})
+    assert caught.value.argument == argument
