@@ -13,8 +13,9 @@ from lmmformula._arrays import CodeArray, FloatArray
 from lmmformula.design.checks import check_finite, check_scale
 from lmmformula.design.columns import Categories, Numbers, Value
 from lmmformula.design.grouping import labelled_codes
+from lmmformula.design.inputs import no_such_column
 from lmmformula.design.rows import positions
-from lmmformula.design.sources import Source, closest_name, listed, open_source
+from lmmformula.design.sources import listed, open_source
 from lmmformula.errors import DataError, DesignError, OptionError
 from lmmformula.formula.deparse import quoted
 
@@ -136,7 +137,8 @@ def read_long(data: Any, roles: Roles) -> LongData:
     for role in ("response", "subject", "within", "between"):
         names = getattr(roles, role)
         for name in (names,) if isinstance(names, str) else names:
-            _check_known(name, role, source)
+            if name not in source:
+                raise no_such_column(name, role, source, "add the column to the data first")
     if not source.n_rows:
         raise DataError(
             "the data have no rows.",
@@ -175,22 +177,6 @@ def _check_roles(roles: Roles) -> None:
 
 def _between_formula(roles: Roles) -> str:
     return f"{quoted(roles.response)} ~ {' * '.join(map(quoted, roles.between)) or '1'}"
-
-
-def _check_known(name: str, role: str, source: Source) -> None:
-    if name in source:
-        return
-    closest = closest_name(name, source.names)
-    near = f"; closest is `{closest}`" if closest else ""
-    raise DataError(
-        f"`{role}` names a column that the data do not have.",
-        got=f"`{name}`{near} (columns: {listed(source.names)})",
-        suggestion=f"`{role}={closest!r}`" if closest else "add the column to the data first",
-        column=name,
-        closest=closest,
-        available=source.names,
-        role=role,
-    )
 
 
 def _response(value: Value) -> FloatArray:

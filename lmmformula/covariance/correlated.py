@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from lmmformula._arrays import BoolArray, FloatArray
-from lmmformula.covariance.correlation import Correlation
+from lmmformula.covariance.correlation import EffectsCorrelation
 from lmmformula.covariance.natural import POSITIVE, NaturalParameter
 from lmmformula.covariance.structure import Structure, semidefinite_cholesky
 
@@ -27,7 +27,7 @@ class Correlated(Structure):
     Parameters
     ----------
     name : str
-    family : Correlation
+    family : EffectsCorrelation
     places : ndarray, shape (k, d)
         Position of every effect.
     homogeneous : bool
@@ -37,7 +37,7 @@ class Correlated(Structure):
     reduced = True
 
     def __init__(
-        self, name: str, family: Correlation, places: FloatArray, *, homogeneous: bool
+        self, name: str, family: EffectsCorrelation, places: FloatArray, *, homogeneous: bool
     ) -> None:
         super().__init__(len(places))
         self.name, self.family, self.places = name, family, places

@@ -14,7 +14,7 @@ from lmmformula.covariance.correlation import (
     AutoRegressive,
     CompoundSymmetry,
     ContinuousAutoRegressive,
-    Correlation,
+    EffectsCorrelation,
     Exponential,
     Independent,
     Toeplitz,
@@ -24,7 +24,7 @@ from lmmformula.covariance.diagonal import Diagonal
 from lmmformula.covariance.structure import Structure
 from lmmformula.covariance.unstructured import Unstructured
 
-__all__ = ["STRUCTURES", "StructureKind", "make_structure", "variant"]
+__all__ = ["STRUCTURES", "StructureKind", "correlated_kind", "make_structure", "variant"]
 
 Over: TypeAlias = Literal["effects", "positions"]
 
@@ -45,6 +45,9 @@ class StructureKind:
         Whether effects are columns or the distinct places of numeric coordinates.
     ordered : bool
         The order of the effects matters: they are successive times.
+    decays : bool
+        Correlations fall with the distance of two effects, which tells even as many effects as
+        rows from the residual.
     """
 
     build: Callable[[FloatArray], Structure]
@@ -52,6 +55,7 @@ class StructureKind:
     homogeneous: bool
     over: Over = "effects"
     ordered: bool = False
+    decays: bool = False
 
 
 def _unstructured(places: FloatArray) -> Structure:
@@ -62,20 +66,36 @@ def _diagonal(places: FloatArray) -> Structure:
     return Diagonal(len(places))
 
 
-def _kind(
+def correlated_kind(
     word: str,
     family: str,
-    correlation: type[Correlation],
+    correlation: type[EffectsCorrelation],
     *,
     hom: bool,
     over: Over = "effects",
     ordered: bool = False,
+    decays: bool = False,
 ) -> StructureKind:
+    """Make a row of ``STRUCTURES`` from a family of correlations.
+
+    Parameters
+    ----------
+    word : str
+        What formulas call it.
+    family : str
+        The word without a prefix for equal or different variances.
+    correlation : type of EffectsCorrelation
+    hom : bool
+        Equal variances.
+    over, ordered, decays
+        As of ``StructureKind``.
+    """
+
     def build(places: FloatArray) -> Structure:
         made = correlation(len(places), _spacing(places) if over == "positions" else 1.0)
         return Correlated(word, made, places, homogeneous=hom)
 
-    return StructureKind(build, family, hom, over, ordered)
+    return StructureKind(build, family, hom, over, ordered, decays)
 
 
 def _spacing(places: FloatArray) -> float:
@@ -88,15 +108,19 @@ def _spacing(places: FloatArray) -> float:
 STRUCTURES: dict[str, StructureKind] = {
     "us": StructureKind(_unstructured, "us", homogeneous=False),
     "diag": StructureKind(_diagonal, "diag", homogeneous=False),
-    "homdiag": _kind("homdiag", "diag", Independent, hom=True),
-    "cs": _kind("cs", "cs", CompoundSymmetry, hom=False),
-    "homcs": _kind("homcs", "cs", CompoundSymmetry, hom=True),
-    "ar1": _kind("ar1", "ar1", AutoRegressive, hom=True, ordered=True),
-    "hetar1": _kind("hetar1", "ar1", AutoRegressive, hom=False, ordered=True),
-    "toep": _kind("toep", "toep", Toeplitz, hom=False, ordered=True),
-    "homtoep": _kind("homtoep", "toep", Toeplitz, hom=True, ordered=True),
-    "ou": _kind("ou", "ou", ContinuousAutoRegressive, hom=True, over="positions"),
-    "exp": _kind("exp", "exp", Exponential, hom=True, over="positions"),
+    "homdiag": correlated_kind("homdiag", "diag", Independent, hom=True),
+    "cs": correlated_kind("cs", "cs", CompoundSymmetry, hom=False),
+    "homcs": correlated_kind("homcs", "cs", CompoundSymmetry, hom=True),
+    "ar1": correlated_kind("ar1", "ar1", AutoRegressive, hom=True, ordered=True, decays=True),
+    "hetar1": correlated_kind(
+        "hetar1", "ar1", AutoRegressive, hom=False, ordered=True, decays=True
+    ),
+    "toep": correlated_kind("toep", "toep", Toeplitz, hom=False, ordered=True),
+    "homtoep": correlated_kind("homtoep", "toep", Toeplitz, hom=True, ordered=True),
+    "ou": correlated_kind(
+        "ou", "ou", ContinuousAutoRegressive, hom=True, over="positions", decays=True
+    ),
+    "exp": correlated_kind("exp", "exp", Exponential, hom=True, over="positions", decays=True),
 }
 
 

@@ -15,11 +15,17 @@ from lmmformula.design.rows import positions
 from lmmformula.errors import DataError, DesignError, DesignWarning
 from lmmformula.matrices import RandomBlock
 
-__all__ = ["Policy", "check_design", "check_finite", "check_scale", "check_weights", "object_to"]
+__all__ = [
+    "Policy",
+    "check_design",
+    "check_finite",
+    "check_scale",
+    "check_totals",
+    "check_weights",
+    "object_to",
+]
 
 Policy: TypeAlias = Literal["raise", "warn", "ignore"]
-DYING_AWAY = frozenset({"ar1", "ou", "exp"})
-"""Families in which correlations fall with the distance of two effects."""
 LARGEST = 1e100
 SMALLEST = 1e-100
 """Squares of numbers between these, and weighted ones too, neither overflow nor vanish."""
@@ -136,7 +142,30 @@ def check_design(
     n_dropped : int
         Rows left out because of missing values, for the messages.
     """
-    n = len(y)
+    extent = (float(y.min()), float(y.max())) if y.size else (0.0, 1.0)
+    check_totals(len(y), extent, n_columns, random, response, policy, n_dropped)
+
+
+def check_totals(
+    n: int,
+    extent: tuple[float, float],
+    n_columns: int,
+    random: Sequence[RandomBlock],
+    response: str,
+    policy: Policy,
+    n_dropped: int,
+) -> None:
+    """Check a design of which only totals are known.
+
+    Parameters
+    ----------
+    n : int
+        Number of rows used.
+    extent : tuple of float
+        Smallest and largest response.
+    n_columns, random, response, policy, n_dropped
+        As for ``check_design``; of ``random`` the rows do not matter.
+    """
     rows = f"{n} rows" + (f" after dropping {n_dropped} with missing values" if n_dropped else "")
     if n <= n_columns:
         raise DesignError(
@@ -146,11 +175,11 @@ def check_design(
             n_obs=n,
             p=n_columns,
         )
-    if y.min() == y.max():
+    if extent[0] == extent[1]:
         object_to(
             policy,
             f"the response `{response}` is constant, so there is no variance to explain.",
-            got=f"{float(y[0])!r} in all {rows}",
+            got=f"{extent[0]!r} in all {rows}",
             suggestion="check the column and the rows chosen",
             column=response,
         )
@@ -185,7 +214,7 @@ def _check_block(block: RandomBlock, n: int, rows: str, policy: Policy) -> None:
             suggestion="remove the term; group by a factor whose levels repeat",
             **facts,
         )
-    elif block.n_levels * block.n_effects >= n and not _dies_away(block):
+    elif block.n_levels * block.n_effects >= n and not _decays(block):
         n_effects = block.n_levels * block.n_effects
         object_to(
             policy,
@@ -199,9 +228,9 @@ def _check_block(block: RandomBlock, n: int, rows: str, policy: Policy) -> None:
         )
 
 
-def _dies_away(block: RandomBlock) -> bool:
-    """Whether correlations fall with the distance, which tells the effects from the residual."""
-    return STRUCTURES[block.structure].family in DYING_AWAY and block.n_effects > 2
+def _decays(block: RandomBlock) -> bool:
+    """Whether correlations fall with the distance; among two effects there is but one."""
+    return STRUCTURES[block.structure].decays and block.n_effects > 2
 
 
 def _as_residual(block: RandomBlock) -> str:

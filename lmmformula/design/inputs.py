@@ -15,19 +15,22 @@ from lmmformula.design.evaluate import Evaluator, as_factor
 from lmmformula.design.notify import notify
 from lmmformula.design.read_pandas import read_pandas
 from lmmformula.design.residual import evaluate_residual
-from lmmformula.design.sources import closest_name, listed
+from lmmformula.design.sources import Source, closest_name, listed
 from lmmformula.design.terms import FormulaPart, part_of
 from lmmformula.errors import DataError, DataWarning, FormulaError, OptionError
 from lmmformula.formula import Atom, MixedFormula, RandomTerm, ResidualFormula, parse
 
 __all__ = [
     "Inputs",
+    "empty_subset",
     "evaluate_groups",
     "evaluate_offsets",
     "evaluate_part",
     "gather",
     "named_value",
+    "no_such_column",
     "numeric",
+    "subset_mask",
 ]
 
 
@@ -224,12 +227,17 @@ def named_value(name: str, role: str, evaluator: Evaluator) -> Value:
         return source.column(name)
     if not name.isidentifier():
         return evaluator.value(_python(name, role), lookup=False, where=f"{role}={name}")
+    raise no_such_column(name, role, source, "an array with one value per row")
+
+
+def no_such_column(name: str, role: str, source: Source, otherwise: str) -> DataError:
+    """Make the error for an argument that names no column; ``otherwise`` if none is like it."""
     closest = closest_name(name, source.names)
     near = f"; closest is `{closest}`" if closest else ""
-    raise DataError(
+    return DataError(
         f"`{role}` names a column that the data do not have.",
         got=f"`{name}`{near} (columns: {listed(source.names)})",
-        suggestion=f"`{role}={closest!r}`" if closest else "an array with one value per row",
+        suggestion=f"`{role}={closest!r}`" if closest else otherwise,
         column=name,
         closest=closest,
         available=source.names,
@@ -284,6 +292,24 @@ def _warn_of_other_order(given: pd.Index[Any], index: pd.Index[Any], role: str) 
 
 
 def _subset(given: Any, evaluator: Evaluator) -> BoolArray:
+    mask = subset_mask(given, evaluator)
+    if not mask.any():
+        raise empty_subset(evaluator.source.n_rows)
+    return mask
+
+
+def empty_subset(n_rows: int) -> DataError:
+    """Make the error for a condition that no row fulfils."""
+    return DataError(
+        "`subset` keeps no row.",
+        got=f"{n_rows} rows, none chosen",
+        suggestion="check the condition",
+        role="subset",
+    )
+
+
+def subset_mask(given: Any, evaluator: Evaluator) -> BoolArray:
+    """Return which rows ``subset`` asks for, possibly none; a missing answer is a no."""
     value = (
         named_value(given, "subset", evaluator)
         if isinstance(given, str)
@@ -297,11 +323,4 @@ def _subset(given: Any, evaluator: Evaluator) -> BoolArray:
             option="subset",
         )
     mask: BoolArray = value.values if value.missing is None else value.values & ~value.missing
-    if not mask.any():
-        raise DataError(
-            "`subset` keeps no row.",
-            got=f"{evaluator.source.n_rows} rows, none chosen",
-            suggestion="check the condition",
-            role="subset",
-        )
     return mask

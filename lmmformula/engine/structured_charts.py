@@ -15,7 +15,7 @@ import numpy as np
 
 from lmmformula._arrays import FloatArray
 from lmmformula.covariance import Correlated
-from lmmformula.covariance.correlation import Correlation, Indexed, NaturalCoordinates
+from lmmformula.covariance.correlation import Correlation, Indexed, NaturalEffects
 from lmmformula.engine.charts import Chart
 
 __all__ = ["HeldStructured", "Place", "held_place", "in_natural_coordinates"]
@@ -49,11 +49,12 @@ def held_place(family: Correlation, position: int, c: float, *, closed: bool = F
 
 def in_natural_coordinates(structure: Correlated) -> Correlated:
     """The same structure, with entries of the correlation matrix as coordinates."""
-    if not isinstance(structure.family, Indexed):
+    family = structure.family
+    if not isinstance(family, Indexed):
         return structure
     return Correlated(
         structure.name,
-        NaturalCoordinates(structure.family),
+        NaturalEffects(family, family.estimate),
         structure.places,
         homogeneous=structure.homogeneous,
     )
@@ -104,7 +105,7 @@ class HeldStructured(Chart):
     def factor(self, own: FloatArray, eta: float, c: float) -> FloatArray:
         """The structure's; NaN where there is no such matrix."""
         phi = self.phi(own, eta, c)
-        if isinstance(self.correlated.family, NaturalCoordinates):
+        if isinstance(self.correlated.family, NaturalEffects):
             smallest = np.linalg.eigvalsh(self.correlated.correlation(phi))[0]
             if smallest <= 0.0:
                 return np.full((self.correlated.k, self.correlated.k), np.nan)

@@ -213,18 +213,7 @@ def _block(block: RandomBlock, rows: IntArray, copy: IntArray) -> RandomBlock:
 
 def _residual(residual: ResidualRows, rows: IntArray, copy: IntArray) -> ResidualRows:
     codes, levels, _ = _renumbered(residual.codes[rows].astype(np.int64), copy, residual.levels)
-    variances = tuple(
-        replace(
-            function,
-            covariate=None if function.covariate is None else function.covariate[rows],
-            codes=function.codes[rows],
-        )
-        for function in residual.variances
-    )
-    return replace(
-        residual, codes=codes, levels=levels, positions=residual.positions[rows],
-        variances=variances,
-    )  # fmt: skip
+    return replace(residual.taken(rows), codes=codes, levels=levels)
 
 
 def _cells(design: Design, cell: str) -> IntArray:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import special
 
 from lmmformula._arrays import FloatArray
 from lmmformula.design.notify import notify
@@ -318,8 +317,8 @@ def _check_failures(failures: tuple[Failure, ...], n_sim: int) -> None:
 
 def _share(pvalues: FloatArray, alpha: float) -> tuple[float, float, float]:
     """Share of p-values below the level, with Clopper and Pearson's limits."""
+    from scipy.stats import binomtest
+
     n, hits = len(pvalues), int(np.sum(pvalues < alpha))
-    tail = (1.0 - LEVEL) / 2.0
-    lower = float(special.betaincinv(hits, n - hits + 1, tail)) if hits else 0.0
-    upper = float(special.betaincinv(hits + 1, n - hits, 1.0 - tail)) if hits < n else 1.0
-    return hits / n, lower, upper
+    lower, upper = binomtest(hits, n).proportion_ci(LEVEL, method="exact")
+    return hits / n, float(lower), float(upper)

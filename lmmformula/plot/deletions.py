@@ -10,7 +10,7 @@ import pandas as pd
 from lmmformula.inference.diagnostics.influence import Influence
 from lmmformula.plot.canvas import canvas
 from lmmformula.plot.style import DOUBLE, FAINT, MUTED, OKABE_ITO, SINGLE
-from lmmformula.plot.subjects import chosen, not_a_subject
+from lmmformula.plot.subjects import chosen, count_of, not_a_subject
 from lmmformula.results import LinearMixedResults
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def influence(
     """
     found = _influence_of(influence, by, exact)
     every = influence_data(found)
-    frame = every.head(n).iloc[::-1]
+    frame = every.head(count_of(n, "n", 1)).iloc[::-1]
     names = chosen(coefficients, found.dfbetas.columns, "coefficients", "a coefficient")
     names = names[:3] if coefficients is None else names
     columns = ["cooks_distance", *(f"dfbetas_{name}" for name in names)]

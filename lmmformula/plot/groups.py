@@ -14,7 +14,7 @@ from lmmformula.design.sources import closest_name, listed
 from lmmformula.errors import OptionError
 from lmmformula.plot.canvas import canvas
 from lmmformula.plot.style import DOUBLE, INK, OKABE_ITO
-from lmmformula.plot.subjects import chosen, column, fit_of, grouping
+from lmmformula.plot.subjects import chosen, column, count_of, fit_of, grouping
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -86,7 +86,8 @@ def panels(
     frame = panels_data(fit, x, group, **options)
     name, factor = frame.columns[2], frame.columns[0]
     levels = list(dict.fromkeys(frame[factor]))
-    across = columns or min(WIDEST, max(1, ceil(len(levels) / 2)), len(levels))
+    across = min(WIDEST, max(1, ceil(len(levels) / 2)), len(levels))
+    across = across if columns is None else count_of(columns, "columns", 1)
     rows = ceil(len(levels) / across)
     size: dict[str, Any] = {
         "width": min(DOUBLE, 25.0 + 32.0 * across),
@@ -137,7 +138,8 @@ def panels_data(
             "group_line": fit.fittedvalues.to_numpy() if factor in fit.ngroups else np.nan,
         }
     )
-    shown = _spread(_ordered(fit, factor, levels, order), n_groups)
+    most = count_of(n_groups, "n_groups", 1)
+    shown = _spread(_ordered(fit, factor, levels, order), most)
     rows = rows[rows[factor].isin(shown)]
     every = pd.concat([rows, _lines(fit, rows, name, factor)], ignore_index=True)
     every[factor] = pd.Categorical(every[factor], categories=shown, ordered=True)
@@ -182,7 +184,7 @@ def _spread(levels: list[Any], most: int) -> list[Any]:
     """At most so many of the levels, at even distances."""
     if len(levels) <= most:
         return levels
-    places = np.unique(np.linspace(0, len(levels) - 1, max(1, most)).round().astype(int))
+    places = np.unique(np.linspace(0, len(levels) - 1, most).round().astype(int))
     return [levels[i] for i in places]
 
 

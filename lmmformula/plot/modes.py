@@ -101,7 +101,7 @@ def caterpillar_data(
     fit = fit_of(fit, "caterpillar")
     one = term_of(fit, term, "caterpillar")
     names = chosen(effects, one.effects, "effects", f"an effect of `{one.label}`")
-    frame = modes(fit, one.label)
+    frame = modes(fit, one.label, alpha)
     if sort is not None:
         key = chosen(sort or names[0], one.effects, "sort", f"an effect of `{one.label}`")[0]
         order = frame[frame["effect"] == key].sort_values("value", kind="stable")["level"]
@@ -113,13 +113,11 @@ def caterpillar_data(
         _effect=frame["effect"].map({name: i for i, name in enumerate(names)}),
         _rank=frame["level"].map(rank),
     ).sort_values(["_effect", "_rank"], kind="stable")
-    half = float(ndtri(1.0 - check_alpha(alpha) / 2.0)) * frame["sd"]
-    frame = frame.assign(lower=frame["value"] - half, upper=frame["value"] + half)
     return frame.drop(columns=["_effect", "_rank"]).reset_index(drop=True)
 
 
-def modes(fit: LinearMixedResults, label: str) -> pd.DataFrame:
-    """Conditional modes of one term, long: ``grp, level, effect, value, sd``."""
+def modes(fit: LinearMixedResults, label: str, alpha: float = 0.05) -> pd.DataFrame:
+    """Conditional modes of one term: ``grp, level, effect, value, sd, lower, upper``."""
     groups = [term.label for term in fit.varcorr]
     position = groups.index(label)
     frame = fit.ranef(condvar=True)
@@ -130,7 +128,9 @@ def modes(fit: LinearMixedResults, label: str) -> pd.DataFrame:
     sizes = [blocks[i].n_levels * blocks[i].n_effects for i in order]
     start = int(np.sum(sizes[: order.index(position)], dtype=int))
     block = blocks[position]
-    return frame.iloc[start : start + block.n_levels * block.n_effects].reset_index(drop=True)
+    frame = frame.iloc[start : start + block.n_levels * block.n_effects].reset_index(drop=True)
+    half = float(ndtri(1.0 - check_alpha(alpha) / 2.0)) * frame["sd"]
+    return frame.assign(lower=frame["value"] - half, upper=frame["value"] + half)
 
 
 def _panel(axes: Axes, frame: pd.DataFrame, *, labels: bool) -> None:

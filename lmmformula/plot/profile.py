@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["density", "density_data", "zeta", "zeta_data"]
+__all__ = ["density", "density_data", "parameter_panels", "zeta", "zeta_data"]
 
 LEVELS = (0.5, 0.8, 0.9, 0.95, 0.99)
 CURVE_POINTS = 161
@@ -52,7 +52,7 @@ def zeta(
     """
     frame = zeta_data(profile, parameters)
     names = list(dict.fromkeys(frame["parameter"]))
-    with _panels(names, ax, figure, "y") as place:
+    with parameter_panels(names, ax, figure, "y") as place:
         for axes, name in zip(place.panels, names, strict=True):
             mine = frame[frame["parameter"] == name]
             _intervals(axes, mine)
@@ -99,7 +99,7 @@ def density(
     """
     frame = density_data(profile, parameters)
     names = list(dict.fromkeys(frame["parameter"]))
-    with _panels(names, ax, figure, "") as place:
+    with parameter_panels(names, ax, figure) as place:
         for axes, name in zip(place.panels, names, strict=True):
             mine = frame[frame["parameter"] == name]
             inside = mine[mine["zeta"].abs() <= ndtri(0.975) + 1e-6]
@@ -191,7 +191,10 @@ def _intervals(axes: Axes, frame: pd.DataFrame) -> None:
             axes.hlines(0.0, ends[0], ends[1], color=shade, lw=size)
 
 
-def _panels(names: list[str], ax: Any, figure: Any, share: str) -> AbstractContextManager[Canvas]:
+def parameter_panels(
+    names: list[str], ax: Any, figure: Any, share: str = ""
+) -> AbstractContextManager[Canvas]:
+    """Open a panel for every parameter, three side by side."""
     columns = min(3, len(names))
     rows = -(-len(names) // columns)
     width = SINGLE if columns == 1 else DOUBLE * columns / 3.0

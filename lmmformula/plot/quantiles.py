@@ -14,8 +14,8 @@ from lmmformula.inference.effects.wald import check_alpha
 from lmmformula.plot.canvas import canvas
 from lmmformula.plot.modes import MOST_LABELS, modes
 from lmmformula.plot.residual_panels import MANY
-from lmmformula.plot.style import DOUBLE, INK, MUTED, OKABE_ITO, SINGLE, halo
-from lmmformula.plot.subjects import chosen, fit_of, one_of, residual_kind, term_of
+from lmmformula.plot.style import DOUBLE, INK, MUTED, OKABE_ITO, SINGLE, name_point
+from lmmformula.plot.subjects import chosen, count_of, fit_of, one_of, residual_kind, term_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -151,13 +151,14 @@ def random_qq(
     look normal even where the random effects are.
     """
     frame = random_qq_data(fit, term, effects=effects, alpha=alpha)
+    named = count_of(label, "label", 0)
     names = list(dict.fromkeys(frame["effect"]))
     size: dict[str, Any] = {"width": SINGLE if len(names) == 1 else DOUBLE, "height": 68.0}
     columns = min(len(names), 3)
     size["height"] *= -(-len(names) // columns)
     with canvas(ax, figure, count=len(names), columns=columns, **size) as place:
         for axes, name in zip(place.panels, names, strict=True):
-            _random_panel(axes, frame[frame["effect"] == name], label)
+            _random_panel(axes, frame[frame["effect"] == name], named)
             axes.set_ylabel(f"{frame['grp'].iloc[0]}: {name}")
             axes.set_xlabel("Normal quantile")
     return place.figure
@@ -174,15 +175,10 @@ def random_qq_data(
     fit = fit_of(fit, "random_qq")
     one = term_of(fit, term, "random_qq")
     names = chosen(effects, one.effects, "effects", f"an effect of `{one.label}`")
-    half = float(ndtri(1.0 - check_alpha(alpha) / 2.0))
-    found, parts = modes(fit, one.label), []
+    found, parts = modes(fit, one.label, alpha), []
     for name in names:
         frame = found[found["effect"] == name].sort_values("value", kind="stable")
-        limits = {
-            "lower": frame["value"] - half * frame["sd"],
-            "upper": frame["value"] + half * frame["sd"],
-        }
-        parts.append(frame.assign(**limits, quantile=normal_scores(len(frame))))
+        parts.append(frame.assign(quantile=normal_scores(len(frame))))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -234,15 +230,6 @@ def _random_panel(axes: Axes, frame: pd.DataFrame, label: int) -> None:
     axes.vlines(x, frame["lower"], frame["upper"], color=shade, lw=0.3 if many else 0.9)
     face: dict[str, Any] = {"mfc": OKABE_ITO["blue"], "mec": "white", "mew": 0.0 if many else 0.4}
     axes.plot(x, y, "o", ms=1.4 if many else 3.2, **face)
-    for place in np.argsort(-np.abs(y), kind="stable")[: max(0, label)]:
-        axes.annotate(
-            str(frame["level"].iloc[place]),
-            (x[place], y[place]),
-            xytext=(4.0 if x[place] < 0 else -4.0, 0.0),
-            textcoords="offset points",
-            ha="left" if x[place] < 0 else "right",
-            va="center",
-            fontsize=6.0,
-            color=INK,
-            path_effects=halo(),
-        )
+    for place in np.argsort(-np.abs(y), kind="stable")[:label]:
+        text, shift = str(frame["level"].iloc[place]), 4.0 if x[place] < 0 else -4.0
+        name_point(axes, text, (x[place], y[place]), shift, fontsize=6.0, color=INK)

@@ -10,8 +10,8 @@ import pandas as pd
 from lmmformula.errors import OptionError
 from lmmformula.inference.bootstrap.result import Bootstrap
 from lmmformula.plot.canvas import canvas
-from lmmformula.plot.profile import readable
-from lmmformula.plot.style import DOUBLE, FAINT, INK, OKABE_ITO, SINGLE
+from lmmformula.plot.profile import parameter_panels, readable
+from lmmformula.plot.style import FAINT, INK, OKABE_ITO, SINGLE
 from lmmformula.plot.subjects import chosen, not_a_subject
 
 if TYPE_CHECKING:
@@ -52,11 +52,7 @@ def bootstrap(
     frame = bootstrap_data(bootstrap, parameters)
     limits = bootstrap.conf_int(alpha=alpha, method=method)  # type: ignore[arg-type]
     names = list(dict.fromkeys(frame["parameter"]))
-    columns = min(3, len(names))
-    height = 12.0 + 42.0 * -(-len(names) // columns)
-    width = SINGLE if columns == 1 else DOUBLE * columns / 3.0
-    size: dict[str, Any] = {"width": width, "height": height}
-    with canvas(ax, figure, count=len(names), columns=columns, **size) as place:
+    with parameter_panels(names, ax, figure) as place:
         for axes, name in zip(place.panels, names, strict=True):
             values = frame.loc[frame["parameter"] == name, "value"].to_numpy()
             edges = np.histogram_bin_edges(values, bins=_bins(len(values)))

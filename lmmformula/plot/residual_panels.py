@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from lmmformula.plot.canvas import canvas
-from lmmformula.plot.style import DOUBLE, FAINT, INK, MUTED, OKABE_ITO, SINGLE, halo
-from lmmformula.plot.subjects import column, fit_of, residual_kind
+from lmmformula.plot.style import DOUBLE, FAINT, INK, MUTED, OKABE_ITO, SINGLE, name_point
+from lmmformula.plot.subjects import column, count_of, fit_of, residual_kind
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -216,22 +216,14 @@ def _cloud(axes: Axes, frame: pd.DataFrame, y: str) -> None:
 
 def _name_rows(axes: Axes, frame: pd.DataFrame, size: pd.Series, y: str, count: int) -> None:
     """Name the rows that are largest, on the side where there is room."""
-    order = np.argsort(-size.fillna(-1.0).to_numpy(), kind="stable")[: max(0, count)]
+    most = count_of(count, "label", 0)
+    order = np.argsort(-size.fillna(-1.0).to_numpy(), kind="stable")[:most]
     middle = 0.5 * (frame["fitted"].min() + frame["fitted"].max())
     for place in order:
         row = frame.iloc[place]
-        is_left = row["fitted"] <= middle
-        axes.annotate(
-            str(frame.index[place]),
-            (row["fitted"], row[y]),
-            xytext=(3.0 if is_left else -3.0, 0.0),
-            textcoords="offset points",
-            ha="left" if is_left else "right",
-            va="center",
-            fontsize=6.0,
-            color=MUTED,
-            path_effects=halo(),
-        )
+        shift = 3.0 if row["fitted"] <= middle else -3.0
+        point = row["fitted"], row[y]
+        name_point(axes, str(frame.index[place]), point, shift, fontsize=6.0, color=MUTED)
 
 
 def _boxes(axes: Axes, values: list[Any]) -> None:

@@ -11,8 +11,8 @@ from lmmformula.errors import OptionError
 from lmmformula.plot.canvas import canvas
 from lmmformula.plot.ellipses import outline
 from lmmformula.plot.modes import MOST_LABELS
-from lmmformula.plot.style import MUTED, OKABE_ITO, SINGLE, halo
-from lmmformula.plot.subjects import chosen, fit_of, term_of
+from lmmformula.plot.style import MUTED, OKABE_ITO, SINGLE, name_point
+from lmmformula.plot.subjects import chosen, count_of, fit_of, term_of
 from lmmformula.postfit.predict import linear_predictor
 from lmmformula.postfit.requirements import require_uncorrelated_residuals
 
@@ -65,14 +65,14 @@ def shrinkage(
     """
     frame = shrinkage_data(fit, term, effects=effects)
     names = list(dict.fromkeys(frame["effect"]))
-    one = term_of(fit, term, "shrinkage")
+    one, named = term_of(fit, term, "shrinkage"), count_of(label, "label", 0)
     n = frame["level"].nunique()
     height = 78.0 if len(names) == 2 else 20.0 + 3.3 * n
     height = 100.0 if n > MOST_LABELS and len(names) == 1 else height
     with canvas(ax, figure, width=SINGLE, height=height) as place:
         axes = place.panels[0]
         if len(names) == 2:
-            _plane(axes, frame, names, one.cov.loc[names, names].to_numpy(), label)
+            _plane(axes, frame, names, one.cov.loc[names, names].to_numpy(), named)
         else:
             _line(axes, frame, one.group)
         place.legend(_handles(len(names)), ncols=3)
@@ -152,20 +152,11 @@ def _plane(axes: Axes, frame: pd.DataFrame, names: list[str], cov: Any, label: i
     axes.set_ylabel(names[1])
     spread = np.nanstd(start, axis=0)
     moved = np.where(known, np.hypot(*((end - start) / np.where(spread > 0, spread, 1.0)).T), -1.0)
-    for furthest in np.argsort(-moved, kind="stable")[: max(0, label)].tolist():
+    for furthest in np.argsort(-moved, kind="stable")[:label].tolist():
         if moved[furthest] <= 0.0:
             continue
-        away = start[furthest] - end[furthest]
-        axes.annotate(
-            str(wide.index[furthest]),
-            start[furthest],
-            xytext=(4.0 if away[0] >= 0 else -4.0, 0.0),
-            textcoords="offset points",
-            ha="left" if away[0] >= 0 else "right",
-            va="center",
-            fontsize=6.5,
-            path_effects=halo(),
-        )
+        shift = 4.0 if start[furthest, 0] >= end[furthest, 0] else -4.0
+        name_point(axes, str(wide.index[furthest]), start[furthest], shift, fontsize=6.5)
 
 
 def _line(axes: Axes, frame: pd.DataFrame, group: str) -> None:

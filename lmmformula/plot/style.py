@@ -27,7 +27,7 @@ __all__ = [
     "SETTINGS",
     "SINGLE",
     "dress",
-    "halo",
+    "name_point",
     "styled",
 ]
 
@@ -117,8 +117,17 @@ def dress(axes: Axes) -> None:
         label.set_fontsize(SETTINGS["axes.labelsize"])
 
 
-def halo() -> list[Any]:
-    """A white rim, so that text over lines can be read."""
+def name_point(axes: Axes, text: str, point: Any, shift: float, **style: Any) -> None:
+    """Write beside a point, so many points to its right; over lines it has a white rim."""
     from matplotlib.patheffects import withStroke
 
-    return [withStroke(linewidth=1.6, foreground="white")]
+    axes.annotate(
+        text,
+        point,
+        xytext=(shift, 0.0),
+        textcoords="offset points",
+        ha="left" if shift > 0.0 else "right",
+        va="center",
+        path_effects=[withStroke(linewidth=1.6, foreground="white")],
+        **style,
+    )

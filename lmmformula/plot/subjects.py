@@ -16,6 +16,7 @@ from lmmformula.results import LinearMixedResults
 __all__ = [
     "chosen",
     "column",
+    "count_of",
     "fit_of",
     "grouping",
     "models_of",
@@ -93,6 +94,20 @@ def one_of(value: Any, available: Sequence[str], argument: str, what: str) -> No
         value=value,
         closest=closest,
         available=tuple(available),
+    )
+
+
+def count_of(value: Any, argument: str, least: int) -> int:
+    """Return a whole number that is not too small."""
+    is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if is_whole and value >= least:
+        return int(value)
+    raise OptionError(
+        f"`{argument}` must be a whole number, at least {least}.",
+        got=f"`{argument}={value!r}`",
+        suggestion=f"`{argument}={max(least, 3)}`",
+        argument=argument,
+        value=value,
     )
 
 

@@ -169,8 +169,11 @@ def _bar(progress: Any, name: str, unit: str, total: int | None) -> _Bar | None:
 
 def _tqdm() -> Any:
     """The bar for where we are; without ipywidgets a notebook gets one of text, silently."""
+    from tqdm import TqdmWarning
+
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        # It warns of missing ipywidgets and goes on with text; nobody asked for widgets.
+        warnings.simplefilter("ignore", TqdmWarning)
         from tqdm.auto import tqdm
 
     return tqdm

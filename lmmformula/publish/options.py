@@ -60,8 +60,8 @@ class Options:
 
     @property
     def covariance(self) -> dict[str, Any]:
-        """What asks for a cluster-robust covariance; nothing for the model's own."""
-        return {} if self.robust is None else {"robust": self.robust, "cluster": self.cluster}
+        """What asks for the covariance, the model's own or a cluster-robust one."""
+        return {"robust": self.robust, "cluster": self.cluster}
 
     @property
     def is_normal(self) -> bool:

@@ -1,10 +1,10 @@
 """Families of correlation functions, shared by random effects and residuals."""
 
-from lmmformula.covariance.correlation.base import Correlation, Indexed
+from lmmformula.covariance.correlation.base import Correlation, EffectsCorrelation, Indexed
 from lmmformula.covariance.correlation.continuous import ContinuousAutoRegressive, Exponential
 from lmmformula.covariance.correlation.discrete import Arma, AutoRegressive, Toeplitz
 from lmmformula.covariance.correlation.exchangeable import CompoundSymmetry, Independent
-from lmmformula.covariance.correlation.natural import NaturalCoordinates
+from lmmformula.covariance.correlation.natural import NaturalCoordinates, NaturalEffects
 from lmmformula.covariance.correlation.unstructured import UnstructuredCorrelation
 
 __all__ = [
@@ -13,10 +13,12 @@ __all__ = [
     "CompoundSymmetry",
     "ContinuousAutoRegressive",
     "Correlation",
+    "EffectsCorrelation",
     "Exponential",
     "Independent",
     "Indexed",
     "NaturalCoordinates",
+    "NaturalEffects",
     "Toeplitz",
     "UnstructuredCorrelation",
 ]

@@ -20,7 +20,15 @@ import numpy as np
 
 from lmmformula._arrays import BoolArray, FloatArray, IntArray
 
-__all__ = ["Correlation", "Indexed", "Stationary", "distance", "mean_where", "place_index"]
+__all__ = [
+    "Correlation",
+    "EffectsCorrelation",
+    "Indexed",
+    "Stationary",
+    "distance",
+    "mean_where",
+    "place_index",
+]
 
 Time: TypeAlias = Literal["none", "discrete", "continuous"]
 Link: TypeAlias = Literal["correlation", "positive"]
@@ -87,13 +95,6 @@ class Correlation(ABC):
     def from_natural(self, values: FloatArray) -> FloatArray:
         """Inverse of ``natural``."""
 
-    @abstractmethod
-    def estimate(self, matrix: FloatArray, places: FloatArray) -> FloatArray:
-        """Natural parameters of a correlation matrix (K, K) over places (K, d).
-
-        NaN entries belong to places without variance; where all are, no correlation.
-        """
-
     @property
     def limits(self) -> tuple[float, float]:
         """Ends of the range of each natural parameter."""
@@ -103,6 +104,17 @@ class Correlation(ABC):
     def labels(self) -> tuple[str, ...]:
         """Names of the natural parameters."""
         return self.names
+
+
+class EffectsCorrelation(Correlation):
+    """Families that random effects may have: parameters can be read off a matrix."""
+
+    @abstractmethod
+    def estimate(self, matrix: FloatArray, places: FloatArray) -> FloatArray:
+        """Natural parameters of a correlation matrix (K, K) over places (K, d).
+
+        NaN entries belong to places without variance; where all are, no correlation.
+        """
 
 
 class Indexed(Correlation):

@@ -5,12 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from lmmformula._arrays import FloatArray
-from lmmformula.covariance.correlation.base import Stationary, distance, mean_where
+from lmmformula.covariance.correlation.base import (
+    EffectsCorrelation,
+    Stationary,
+    distance,
+    mean_where,
+)
 
 __all__ = ["ContinuousAutoRegressive", "Exponential"]
 
 
-class _Decaying(Stationary):
+class _Decaying(Stationary, EffectsCorrelation):
     """Exponential decay with the distance; the parameter is the log of the rate."""
 
     time = "continuous"

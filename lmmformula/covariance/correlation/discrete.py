@@ -5,14 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from lmmformula._arrays import FloatArray, IntArray
-from lmmformula.covariance.correlation.base import Indexed, Stationary, distance, mean_where
+from lmmformula.covariance.correlation.base import (
+    EffectsCorrelation,
+    Indexed,
+    Stationary,
+    distance,
+    mean_where,
+)
 
 __all__ = ["Arma", "AutoRegressive", "Toeplitz"]
 
 LARGEST = 1.0 - 1e-12
 
 
-class AutoRegressive(Stationary):
+class AutoRegressive(Stationary, EffectsCorrelation):
     """Rho to the power of the number of steps."""
 
     closed = True
@@ -59,7 +65,7 @@ class AutoRegressive(Stationary):
 
 
 class Arma(Stationary):
-    """ARMA(1, 1): one autoregressive and one moving-average parameter."""
+    """ARMA(1, 1): one autoregressive and one moving-average parameter; of residuals only."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -105,12 +111,8 @@ class Arma(Stationary):
         """Inverse."""
         return np.arcsin(np.clip(values, -1.0, 1.0))
 
-    def estimate(self, matrix: FloatArray, places: FloatArray) -> FloatArray:
-        """Not needed: ARMA is a structure of residuals only."""
-        raise NotImplementedError
 
-
-class Toeplitz(Stationary, Indexed):
+class Toeplitz(Stationary, Indexed, EffectsCorrelation):
     """A correlation of its own for every number of steps.
 
     The parameters are partial autocorrelations, of which any values make a correlation matrix.

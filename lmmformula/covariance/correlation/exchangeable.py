@@ -6,7 +6,7 @@ import numpy as np
 
 from lmmformula._arrays import FloatArray
 from lmmformula.covariance.correlation.base import (
-    Correlation,
+    EffectsCorrelation,
     Stationary,
     distance,
     mean_where,
@@ -15,7 +15,7 @@ from lmmformula.covariance.correlation.base import (
 __all__ = ["CompoundSymmetry", "Independent"]
 
 
-class Independent(Correlation):
+class Independent(EffectsCorrelation):
     """No correlation."""
 
     time = "none"
@@ -50,7 +50,7 @@ class Independent(Correlation):
         return np.zeros(0)
 
 
-class CompoundSymmetry(Stationary):
+class CompoundSymmetry(Stationary, EffectsCorrelation):
     """One correlation for all; it may be as low as -1 / (size - 1)."""
 
     time = "none"

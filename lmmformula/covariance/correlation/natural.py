@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from lmmformula._arrays import FloatArray
-from lmmformula.covariance.correlation.base import Correlation, Indexed
+from lmmformula.covariance.correlation.base import Correlation, EffectsCorrelation, Indexed
 
-__all__ = ["NaturalCoordinates"]
+__all__ = ["NaturalCoordinates", "NaturalEffects"]
 
 
 class NaturalCoordinates(Correlation):
@@ -52,6 +54,23 @@ class NaturalCoordinates(Correlation):
         """Themselves."""
         return values.copy()
 
+
+class NaturalEffects(NaturalCoordinates, EffectsCorrelation):
+    """The same for random effects.
+
+    Parameters
+    ----------
+    family : Indexed
+    estimate : callable
+        The family's, as of ``EffectsCorrelation``.
+    """
+
+    def __init__(
+        self, family: Indexed, estimate: Callable[[FloatArray, FloatArray], FloatArray]
+    ) -> None:
+        super().__init__(family)
+        self._estimate = estimate
+
     def estimate(self, matrix: FloatArray, places: FloatArray) -> FloatArray:
         """The family's."""
-        return self.family.estimate(matrix, places)
+        return self._estimate(matrix, places)

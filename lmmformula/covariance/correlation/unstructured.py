@@ -11,7 +11,10 @@ __all__ = ["UnstructuredCorrelation"]
 
 
 class UnstructuredCorrelation(Indexed):
-    """A correlation of its own for every pair of positions, by canonical partial correlations."""
+    """A correlation of its own for every pair of positions, by canonical partial correlations.
+
+    Of residuals only: an unstructured term of random effects has a factor instead.
+    """
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -85,7 +88,3 @@ class UnstructuredCorrelation(Indexed):
                 left = max(left - factor[i, j] ** 2, 1e-300)
                 position += 1
         return phi
-
-    def estimate(self, matrix: FloatArray, places: FloatArray) -> FloatArray:
-        """Not needed: on the random side an unstructured term has no correlation of its own."""
-        raise NotImplementedError

@@ -129,6 +129,13 @@ class ResidualModel:
 
     def derivatives(self, at: Whitened) -> Iterator[CrossProducts]:
         """Their derivatives in every parameter; ``log_weights`` holds that of -log |R|."""
+        if not self.covariance.n_correlations:
+            # R is diagonal, so the two terms of its derivative are the same.
+            for column in self._design.T:
+                left = -2.0 * column[:, None] * at.scaled
+                yield self._sums(left, at.scaled, -2.0 * float(column.sum()))
+            return
+        opposite = -at.white
         for j in range(self.covariance.n_correlations):
             turned = [factor.turned[j] for factor in at.factors]
             moved = self._by_bucket(at.white, turned)
@@ -136,18 +143,14 @@ class ResidualModel:
                 float(bucket.counts @ np.trace(part, axis1=1, axis2=2))
                 for part, bucket in zip(turned, self.covariance.buckets, strict=True)
             )
-            yield self._sums(-at.white, moved, -trace)
+            yield self._sums(opposite, moved, -trace)
         if not self._design.shape[1]:
             return
-        back = at.scaled
-        if self.covariance.n_correlations:
-            roots = [factor.root.transpose(0, 2, 1) for factor in at.factors]
-            back = self._by_bucket(at.white, roots)
+        back = self._by_bucket(at.white, [factor.root.transpose(0, 2, 1) for factor in at.factors])
         for column in self._design.T:
             left = -column[:, None] * at.scaled
-            half = self._sums(left, back, 0.0)
             trace = 2.0 * float(column.sum())
-            yield _with_transpose(half, self._sums(back, left, 0.0), -trace)
+            yield _sum(self._sums(left, back, 0.0), self._sums(back, left, 0.0), -trace)
 
     def _by_bucket(self, columns: FloatArray, matrices: list[FloatArray]) -> FloatArray:
         """Multiply every group's rows by its matrix."""
@@ -187,7 +190,7 @@ class ResidualModel:
         return WorkingRows(parts[:-1], self._codes, parts[-1])
 
 
-def _with_transpose(one: CrossProducts, other: CrossProducts, log_weights: float) -> CrossProducts:
+def _sum(one: CrossProducts, other: CrossProducts, log_weights: float) -> CrossProducts:
     """Sum of two sets of cross-products."""
     pairs = {
         key: replace(block, values=block.values + other.pairs[key].values)
