@@ -65,6 +65,7 @@ _HOMES = {
     "lmmformula.classical.rm_anova": ("rm_anova",),
     "lmmformula.datasets": ("list_datasets", "load_dataset"),
     "lmmformula.design.pedigree": ("pedigree_relationship",),
+    "lmmformula.design.stream.open": ("stream",),
     "lmmformula.errors": (
         "ConvergenceWarning",
         "DataError",
@@ -91,7 +92,8 @@ _HOMES = {
     "lmmformula.interop.lme4": ("compare_with_lme4",),
     "lmmformula.interop.record": ("FitRecord", "from_json"),
     "lmmformula.interop.regressor": ("LinearMixedRegressor",),
-    "lmmformula.model": ("LinearMixedModel", "lmer", "lmm", "load"),
+    "lmmformula.calls": ("lmer", "lmm", "load"),
+    "lmmformula.model": ("LinearMixedModel",),
     "lmmformula.planning.curve": ("power_curve",),
     "lmmformula.planning.plan": ("plan",),
     "lmmformula.planning.power": ("power",),
@@ -103,11 +105,13 @@ _MODULES = ("plot",)  # public as they are, loaded when first used
 
 if TYPE_CHECKING:
     from lmmformula import plot
+    from lmmformula.calls import lmer, lmm, load
     from lmmformula.classical.aov_table import aov
     from lmmformula.classical.one_way_random import one_way_random
     from lmmformula.classical.rm_anova import rm_anova
     from lmmformula.datasets import list_datasets, load_dataset
     from lmmformula.design.pedigree import pedigree_relationship
+    from lmmformula.design.stream.open import stream
     from lmmformula.errors import (
         ConvergenceWarning,
         DataError,
@@ -134,7 +138,7 @@ if TYPE_CHECKING:
     from lmmformula.interop.lme4 import compare_with_lme4
     from lmmformula.interop.record import FitRecord, from_json
     from lmmformula.interop.regressor import LinearMixedRegressor
-    from lmmformula.model import LinearMixedModel, lmer, lmm, load
+    from lmmformula.model import LinearMixedModel
     from lmmformula.planning.curve import power_curve
     from lmmformula.planning.plan import plan
     from lmmformula.planning.power import power
@@ -185,6 +189,7 @@ __all__ = [
     "power_curve",
     "rm_anova",
     "simulate_design",
+    "stream",
 ]
 
 

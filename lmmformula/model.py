@@ -1,37 +1,43 @@
-"""From a formula and data to results: parse, materialize, assemble, minimize, estimate."""
+"""A model: what the formula made of the data, and the engine that will fit it."""
 
 from __future__ import annotations
 
-import inspect
-import os
-from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from lmmformula._arrays import FloatArray
-from lmmformula.design import Design, materialize
+from lmmformula.design import Design
 from lmmformula.design.notify import notify
-from lmmformula.design.sources import closest_name
-from lmmformula.engine import BlockedSystem, assemble, estimate, replace_response
-from lmmformula.errors import DataError, DimensionError, OptionError
-from lmmformula.formula import parse, parse_residual
+from lmmformula.design.stream.stream import Stream
+from lmmformula.engine import (
+    AlternativeSystem,
+    AnySystem,
+    BlockedSystem,
+    DataSums,
+    assemble,
+    estimate,
+    replace_response,
+    sum_products,
+)
+from lmmformula.engine.choice import build, check_method
+from lmmformula.engine.method import plan
+from lmmformula.errors import DimensionError, OptionError
 from lmmformula.optimize import Optimum, OptimumStatus, minimize
 from lmmformula.postfit.fingerprint import Fingerprint
-from lmmformula.postfit.persist import missing_rows, read, without_rows
+from lmmformula.postfit.persist import missing_rows, without_rows
 from lmmformula.postfit.progress import FitProgress, progress_callback
-from lmmformula.postfit.remarks import convergence_warning
-from lmmformula.postfit.requirements import residual_text
+from lmmformula.postfit.remarks import convergence_warning, engine_warning
+from lmmformula.postfit.requirements import exact_system, require_plain_residuals, residual_text
 from lmmformula.postfit.response import new_response
 from lmmformula.postfit.singular import singular_warning
 from lmmformula.postfit.theta import check_ranges
+from lmmformula.report.explanation import Explanation
 from lmmformula.results import LinearMixedResults
 
-__all__ = ["LinearMixedModel", "lmer", "lmm", "load"]
-
-R_ARGUMENTS = {"control": "optimizer", "verbose": "progress", "na_action": "missing"}
+__all__ = ["LinearMixedModel"]
 
 
 class LinearMixedModel:
@@ -55,18 +61,95 @@ class LinearMixedModel:
         self,
         design: Design,
         *,
-        system: BlockedSystem | None = None,
+        system: AnySystem | None = None,
         fingerprint: Fingerprint | None = None,
+        sums: DataSums | None = None,
+        method: str | None = None,
+        stream: Stream | None = None,
     ) -> None:
-        self.design = design
-        given = {"system": system, "fingerprint": fingerprint}
+        self.design, self.method, self.stream = design, method, stream
+        given = {"any_system": system, "fingerprint": fingerprint, "sums": sums}
         self.__dict__.update({name: part for name, part in given.items() if part is not None})
 
-    @cached_property
+    @property
     def system(self) -> BlockedSystem:
-        """Cross-products of the design, built on first use and shared by all fits."""
+        """Cross-products arranged for exact elimination.
+
+        Raises
+        ------
+        OptionError
+            Another engine fits the model.
+        """
+        return exact_system(self.any_system)
+
+    @cached_property
+    def any_system(self) -> AnySystem:
+        """The data in the engine that fits the model, built on first use, shared by all fits."""
+        if self.design.matrices.residual is not None:
+            self.require_rows("the model")
+            return assemble([self.design.matrices])
+        sums = self._sums()
+        system = build(sums, self.method)
+        if self.method is None and isinstance(system, AlternativeSystem):
+            notify(engine_warning(plan(sums)))
+        return system
+
+    def explain(self) -> Explanation:
+        """Say how the model would be fitted, before anything heavy runs.
+
+        Returns
+        -------
+        Explanation
+            Blocks, their sizes, what each way would take, and the one that is chosen; prints
+            itself.
+
+        Examples
+        --------
+        >>> import lmmformula as lf
+        >>> model = lf.lmm("y ~ service + (1 | s) + (1 | d)", lf.load_dataset("insteval"))
+        >>> model.explain().method
+        'dense'
+        """
+        matrices = self.design.matrices
+        require_plain_residuals(matrices.residual, "`explain()`", "`fit()`, which is exact")
+        sums = self._sums()
+        return Explanation(self.formula, sums.total.n_obs, matrices.p, plan(sums))
+
+    def _sums(self) -> DataSums:
+        """Sums over the rows; kept only where the rows are gone."""
+        kept = self.__dict__.get("sums")
+        if isinstance(kept, DataSums):
+            return kept
         self.require_rows("the model")
-        return assemble([self.design.matrices])
+        return sum_products([self.design.matrices])
+
+    def using(self, method: str | None) -> LinearMixedModel:
+        """Return the same model for another engine.
+
+        Parameters
+        ----------
+        method : str or None
+            As for ``fit``.
+        """
+        check_method(method)
+        if method not in (None, "exact"):
+            instead = "leave `method` out"
+            require_plain_residuals(self.design.matrices.residual, f'`method="{method}"`', instead)
+        if method == self.method:
+            return self
+        if method not in self._others:
+            self._others[method] = self._like(method)
+        return self._others[method]
+
+    def _like(self, method: str | None) -> LinearMixedModel:
+        """The same model for another engine, not built yet."""
+        sums = self.__dict__.get("sums")
+        return LinearMixedModel(self.design, sums=sums, method=method, stream=self.stream)
+
+    @cached_property
+    def _others(self) -> dict[str | None, LinearMixedModel]:
+        """The same model in other engines."""
+        return {}
 
     @cached_property
     def fingerprint(self) -> Fingerprint:
@@ -89,6 +172,11 @@ class LinearMixedModel:
         return list(self.design.matrices.fixed_names)
 
     @property
+    def is_streamed(self) -> bool:
+        """Whether the data came in pieces, so that there never were rows to keep."""
+        return not self.has_rows and "sums" in self.__dict__
+
+    @property
     def has_rows(self) -> bool:
         """Whether the rows of the data are still held."""
         return self.design.matrices.n_obs > 0
@@ -96,7 +184,7 @@ class LinearMixedModel:
     def require_rows(self, what: str) -> None:
         """Raise, naming ``what`` needs them, if the rows are gone."""
         if not self.has_rows:
-            raise missing_rows(what)
+            raise missing_rows(what, streamed=self.is_streamed)
 
     def fit(
         self,
@@ -106,6 +194,9 @@ class LinearMixedModel:
         optimizer: Any = None,
         progress: FitProgress = None,
         keep_data: bool = True,
+        method: str | None = None,
+        precision: float = 0.01,
+        seed: int = 0,
     ) -> LinearMixedResults:
         """Fit by restricted or full maximum likelihood.
 
@@ -123,6 +214,13 @@ class LinearMixedModel:
             bar in a terminal or notebook once two seconds have passed.
         keep_data : bool, default True
             Keep the rows in the result; without them residuals and fitted values are gone.
+        method : {"exact", "blocks", "dense", "sparse", "krylov", "partitioned"}, optional
+            The engine. By default the exact one, with the storage that ``explain`` shows, and
+            "krylov" with a message where its blocks would not fit in memory.
+        precision : float, default 0.01
+            For "krylov": largest Monte Carlo error of a covariance parameter, in standard errors.
+        seed : int, default 0
+            For "krylov": source of the random probes.
 
         Returns
         -------
@@ -135,11 +233,21 @@ class LinearMixedModel:
         SingularFitWarning
             A variance is zero or a correlation is one in size; the message names it.
         """
+        if method is not None and method != self.method:
+            options = {"start": start, "optimizer": optimizer, "progress": progress}
+            probes: dict[str, Any] = {"precision": precision, "seed": seed}
+            return self.using(method).fit(reml, **options, **probes, keep_data=keep_data)
         reml = _flag(reml)
         first = None if start is None else self._start(start)
         with progress_callback(progress) as callback:
             optimum, estimates = minimize(
-                self.system, reml, start=first, optimizer=optimizer, callback=callback
+                self.any_system,
+                reml,
+                start=first,
+                optimizer=optimizer,
+                callback=callback,
+                precision=precision,
+                seed=seed,
             )
         results = LinearMixedResults(self if keep_data else self.without_rows(), estimates, optimum)
         if not results.converged:
@@ -158,7 +266,7 @@ class LinearMixedModel:
         reml : bool, default True
             Criterion to report.
         """
-        estimates = estimate(self.system, self._theta(theta, "theta"), reml=_flag(reml))
+        estimates = estimate(self.any_system, self._theta(theta, "theta"), reml=_flag(reml))
         nan = float("nan")
         optimum = Optimum(
             estimates.theta, estimates.objective, OptimumStatus.FIXED, 1, nan, nan, trace=()
@@ -184,8 +292,11 @@ class LinearMixedModel:
             return self
         return LinearMixedModel(
             without_rows(self.design),
-            system=self.system,
+            system=self.any_system,
             fingerprint=self.fingerprint,
+            sums=self.__dict__.get("sums"),
+            method=self.method,
+            stream=self.stream,
         )
 
     def _start(self, start: ArrayLike) -> FloatArray | float:
@@ -202,7 +313,7 @@ class LinearMixedModel:
 
     def _theta(self, values: ArrayLike, name: str) -> FloatArray:
         theta = np.array(values, dtype=np.float64)
-        count = self.system.n_theta
+        count = self.any_system.n_theta
         if theta.shape != (count,):
             raise DimensionError(
                 f"`{name}` must have one value per covariance parameter.",
@@ -216,131 +327,18 @@ class LinearMixedModel:
                 got=f"{theta.tolist()}",
                 suggestion="finite values; 0 for a variance of zero",
             )
-        check_ranges(self.system, theta, name)
+        check_ranges(self.any_system, theta, name)
         return theta
 
     def __getstate__(self) -> dict[str, Any]:
         if self.has_rows:
-            return {"design": self.design}
-        return dict(self.__dict__)
+            return {"design": self.design, "method": self.method, "stream": None}
+        return {**self.__dict__, "stream": None, "_others": {}}
 
     def __repr__(self) -> str:
         residual = self.design.matrices.residual
         options = "" if residual is None else f", {residual_text(residual).replace('`', '')}"
         return f"LinearMixedModel({self.formula!r}{options})"
-
-
-def lmm(
-    formula: str,
-    data: Any,
-    *,
-    weights: Any = None,
-    offset: Any = None,
-    contrasts: Mapping[str, Any] | None = None,
-    subset: Any = None,
-    missing: Literal["drop", "raise"] = "drop",
-    checks: Literal["raise", "warn", "ignore"] = "raise",
-    residual: Any = None,
-    variance: Any = None,
-    relationship: Any = None,
-) -> LinearMixedModel:
-    """Build a linear mixed model from a formula and data.
-
-    Parameters
-    ----------
-    formula : str
-        As for R's ``lmer``: ``"Reaction ~ Days + (Days | Subject)"``.
-    data : pandas, polars or pyarrow table, or dict of arrays
-        One row per observation; not modified.
-    weights : str or array_like, optional
-        Prior weights, a column or an array: the residual variance of a row is sigma^2 / weight.
-    offset : str or array_like, optional
-        Known part of the linear predictor, a column or an array.
-    contrasts : mapping, optional
-        Coding by factor: "treatment", "sum", "poly", "helmert", "diff" or formulaic contrasts.
-    subset : optional
-        Rows to use, as a boolean column or array.
-    missing : {"drop", "raise"}
-        What to do with rows in which a variable of the model is missing.
-    checks : {"raise", "warn", "ignore"}
-        What to do with designs that cannot identify the model.
-    residual : str, optional
-        Correlation of the residuals within groups, ``"ar1(visit | Subject)"``: ``cs``, ``ar1``,
-        ``arma``, ``toep``, ``us`` over visits, ``car1`` over any times.
-    variance : str or list of str, optional
-        How the residual standard deviation depends on columns: ``"ident(Sex)"``,
-        ``"power(age)"``, ``"exp(age)"``, or a product, ``"ident(Sex) + power(age)"``. With
-        ``residual`` or ``variance`` a formula needs no random-effects term.
-    relationship : mapping of str to matrix, optional
-        Known relationship K between the levels of a grouping factor, Var(b) = sigma^2 K (x) Sigma:
-        ``{"animal": K}`` with a DataFrame that has the levels as rows and columns, a tuple
-        ``(matrix, labels)``, or a dense or sparse matrix in the order of the levels. K may have
-        more members than the data; these can be predicted.
-
-    Returns
-    -------
-    LinearMixedModel
-
-    Examples
-    --------
-    >>> import lmmformula as lf
-    >>> model = lf.lmm("Yield ~ 1 + (1 | Batch)", lf.load_dataset("dyestuff"))
-    >>> round(model.fit(reml=False).objective, 6)
-    327.32706
-    """
-    structured = parse_residual(residual, variance)
-    design = materialize(
-        parse(formula, require_random=structured is None),
-        data,
-        weights=weights,
-        offset=offset,
-        contrasts=contrasts,
-        subset=subset,
-        missing=missing,
-        checks=checks,
-        residual=structured,
-        relationship=relationship,
-    )
-    return LinearMixedModel(design)
-
-
-def lmer(
-    formula: str,
-    data: Any,
-    reml: bool = True,
-    *,
-    start: ArrayLike | None = None,
-    optimizer: Any = None,
-    progress: FitProgress = None,
-    keep_data: bool = True,
-    **options: Any,
-) -> LinearMixedResults:
-    """Build and fit a linear mixed model in one call, as in R.
-
-    Parameters
-    ----------
-    formula, data
-        As for ``lmm``.
-    reml, start, optimizer, progress, keep_data
-        As for ``LinearMixedModel.fit``.
-    **options
-        The other arguments of ``lmm``.
-
-    Returns
-    -------
-    LinearMixedResults
-
-    Examples
-    --------
-    >>> import lmmformula as lf
-    >>> fit = lf.lmer("Reaction ~ Days + (Days | Subject)", lf.load_dataset("sleepstudy"))
-    >>> round(fit.objective, 4)
-    1743.6283
-    """
-    _refuse_unknown(options)
-    return lmm(formula, data, **options).fit(
-        reml, start=start, optimizer=optimizer, progress=progress, keep_data=keep_data
-    )
 
 
 def _flag(reml: Any) -> bool:
@@ -353,37 +351,3 @@ def _flag(reml: Any) -> bool:
         suggestion="`reml=True`, or `reml=False` for maximum likelihood",
         option="reml",
     )
-
-
-def _refuse_unknown(options: Mapping[str, Any]) -> None:
-    """Name the argument that was meant where one is misspelt, or spelt as in R."""
-    available = tuple({**inspect.signature(lmm).parameters, **inspect.signature(lmer).parameters})
-    available = tuple(name for name in available if name != "options")
-    for name in options:
-        if name not in available:
-            closest = R_ARGUMENTS.get(name) or closest_name(name, available)
-            raise OptionError(
-                f"`lmer` has no argument `{name}`.",
-                got=f"`{name}={options[name]!r:.60}`; arguments: {', '.join(available)}",
-                suggestion=f"`{closest}=`" if closest else "leave it out",
-                option=name,
-                available=available,
-            )
-
-
-def load(path: str | os.PathLike[str]) -> LinearMixedResults:
-    """Read a result that ``results.save`` wrote.
-
-    Parameters
-    ----------
-    path : str or path
-        The file. It is a pickle: read only files that you trust.
-    """
-    results = read(path)
-    if not isinstance(results, LinearMixedResults):
-        raise DataError(
-            "the file does not hold results of a linear mixed model.",
-            got=f"an object of type `{type(results).__name__}`",
-            suggestion="`results.save(path)` writes one",
-        )
-    return results

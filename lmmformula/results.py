@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Collection
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 from numpy.typing import ArrayLike
 
 from lmmformula.design import Design
-from lmmformula.engine import BlockedSystem, Estimates, conditional_covariances
+from lmmformula.engine import AnySystem, BlockedSystem, Estimates, conditional_covariances
 from lmmformula.inference.bootstrap.accessor import BootstrapAccessors
 from lmmformula.inference.comparison.deletions import DeletionTables
 from lmmformula.inference.diagnostics.accessor import DiagnosticAccessors
@@ -25,17 +25,13 @@ from lmmformula.inference.profile.accessor import ProfileAccessors
 from lmmformula.inference.variance.accessor import CovarianceAccessors
 from lmmformula.optimize import Optimum, OptimumStatus
 from lmmformula.postfit import effects, persist, remarks
-from lmmformula.postfit.augment import augment
 from lmmformula.postfit.broom import glance, tidy
-from lmmformula.postfit.errors_of_rows import hat_values
 from lmmformula.postfit.fingerprint import Fingerprint
 from lmmformula.postfit.hooks import JsonAccessors, ReportAccessors
-from lmmformula.postfit.predict import linear_predictor, residuals
-from lmmformula.postfit.progress import Progress
 from lmmformula.postfit.records import Dropped, ModelLike
 from lmmformula.postfit.relatives import RelativeAccessors
 from lmmformula.postfit.residual_structure import ResidualStructure, residual_structure
-from lmmformula.postfit.simulate import simulate
+from lmmformula.postfit.row_accessors import RowAccessors
 from lmmformula.postfit.singular import Singularity, effect_scales, find_singularities
 from lmmformula.report import Summary, TableOptions, VarCorr, summarize
 from lmmformula.report.drawn import Drawn
@@ -44,6 +40,7 @@ __all__ = ["LinearMixedResults"]
 
 
 class LinearMixedResults(
+    RowAccessors,
     FixedEffectTests,
     MarginalAccessors,
     DiagnosticAccessors,
@@ -93,8 +90,13 @@ class LinearMixedResults(
 
     @property
     def system(self) -> BlockedSystem:
-        """Cross-products of the design."""
+        """Cross-products arranged for exact elimination; refused where another engine fitted."""
         return self._model.system
+
+    @property
+    def any_system(self) -> AnySystem:
+        """The data in the engine that fitted the model."""
+        return self._model.any_system
 
     @property
     def estimates(self) -> Estimates:
@@ -127,7 +129,7 @@ class LinearMixedResults(
     def singularities(self) -> tuple[Singularity, ...]:
         """Variances of zero and correlations of one, by name."""
         blocks = self.design.matrices.random
-        return find_singularities(blocks, self.estimates.templates, effect_scales(self.system))
+        return find_singularities(blocks, self.estimates.templates, effect_scales(self.any_system))
 
     @property
     def is_singular(self) -> bool:
@@ -142,7 +144,8 @@ class LinearMixedResults(
     @property
     def remarks(self) -> tuple[str, ...]:
         """What must be known before any number is read."""
-        return remarks.fit_remarks(self._optimum.status, self.singularities)
+        engine = remarks.engine_remarks(self.estimates.monte_carlo)
+        return (*remarks.fit_remarks(self._optimum.status, self.singularities), *engine)
 
     @property
     def data_remarks(self) -> tuple[str, ...]:
@@ -160,7 +163,7 @@ class LinearMixedResults(
     @cached_property
     def residual_structure(self) -> ResidualStructure | None:
         """Correlation and variance functions of the residuals; None where there are none."""
-        return residual_structure(self.system, self.estimates, self.design.matrices.weights)
+        return residual_structure(self.any_system, self.estimates, self.design.matrices.weights)
 
     @property
     def random_effects(self) -> dict[str, pd.DataFrame]:
@@ -180,82 +183,12 @@ class LinearMixedResults(
         DataFrame
             Columns ``grp, level, effect, value[, sd]``.
         """
-        spread = conditional_covariances(self.system, self.estimates) if condvar else None
+        spread = conditional_covariances(self.any_system, self.estimates) if condvar else None
         return effects.ranef_frame(self.design.matrices.random, self.estimates.random, spread)
 
     def coef(self) -> dict[str, pd.DataFrame]:
         """Add fixed effects and conditional modes of every level, by grouping factor."""
         return effects.level_coefficients(self.params, self.random_effects)
-
-    # -- rows ------------------------------------------------------------------------------------
-
-    @property
-    def fittedvalues(self) -> pd.Series:
-        """Fitted values with all random effects and the offset."""
-        self._model.require_rows("`fittedvalues`")
-        return self._rows(linear_predictor(self.design, self.estimates, self.ngroups), "fitted")
-
-    @property
-    def resid(self) -> pd.Series:
-        """Observed less fitted."""
-        return self.residuals()
-
-    def residuals(self, kind: str = "response") -> pd.Series:
-        """Residuals in the rows used.
-
-        Parameters
-        ----------
-        kind : str
-            "response": observed less fitted; "pearson": times the root of the weights; "scaled":
-            that over sigma; "standardized": that over the root of one less the leverage;
-            "marginal": observed less the fixed part. "working", "deviance" and "studentized"
-            (``rstudent``) are R's names for the first, the second and the standardized ones.
-
-            With variance functions the row's standard deviation takes the place of sigma over the
-            root of the weight. "normalized": scaled ones made uncorrelated within the groups of
-            ``residual=`` as well, as in R's nlme; without a structure the same as "scaled".
-        """
-        self._model.require_rows("`resid`")
-        parts = (self.design, self.estimates)
-        structure = self.residual_structure
-        values = residuals(
-            *parts,
-            kind,
-            lambda: hat_values(*parts, self.system, structure, what=f"`residuals({kind!r})`"),
-            structure,
-        )
-        return self._rows(values, "resid")
-
-    def simulate(
-        self,
-        n: int,
-        seed: Any,
-        random: Literal["new", "fitted"] = "new",
-        *,
-        progress: Progress = None,
-    ) -> pd.DataFrame:
-        """Draw responses at the estimates.
-
-        Parameters
-        ----------
-        n : int
-            Number of responses.
-        seed : int, SeedSequence or Generator
-            Source of randomness.
-        random : {"new", "fitted"}
-            New random effects, or the conditional modes.
-        progress : bool or callable, optional
-            As for ``bootstrap``.
-
-        Returns
-        -------
-        DataFrame
-            Columns ``sim_1`` to ``sim_n``, one row per row used.
-        """
-        self._model.require_rows("`simulate`")
-        structure = self.residual_structure
-        parts = (self.design, self.estimates, n, seed)
-        return simulate(*parts, random=random, structure=structure, progress=progress)
 
     # -- other fits ------------------------------------------------------------------------------
 
@@ -268,9 +201,7 @@ class LinearMixedResults(
             One value per row used, or per row of the data that were passed in.
         """
         model = self._model.with_response(y)
-        fitted: LinearMixedResults = model.fit(
-            self.criterion == "REML", optimizer=self._optimum.settings
-        )
+        fitted: LinearMixedResults = model.fit(self.criterion == "REML", **self._settings)
         return fitted
 
     def refit_ml(self) -> LinearMixedResults:
@@ -288,9 +219,17 @@ class LinearMixedResults(
         fitted: LinearMixedResults = (
             self._model.at(self.theta, reml)
             if is_given
-            else self._model.fit(reml, optimizer=self._optimum.settings)
+            else self._model.fit(reml, **self._settings)
         )
         return fitted
+
+    @property
+    def _settings(self) -> dict[str, Any]:
+        """How the model was fitted."""
+        made = self.estimates.monte_carlo
+        if made is not None:
+            return {"precision": made.precision, "seed": made.seed}
+        return {"optimizer": self._optimum.settings}
 
     # -- output ----------------------------------------------------------------------------------
 
@@ -337,11 +276,6 @@ class LinearMixedResults(
     def glance(self) -> pd.DataFrame:
         """Return one row about the fit, in broom.mixed's columns."""
         return glance(self)
-
-    def augment(self, data: Any = None) -> pd.DataFrame:
-        """Return the used rows (of ``data`` if given) with fitted values and residuals."""
-        self._model.require_rows("`augment`")
-        return augment(self.design, self.estimates, self.system, data, self.residual_structure)
 
     def without_data(self) -> LinearMixedResults:
         """Return the same result without arrays as long as the data."""

@@ -66,7 +66,7 @@ CONTENDERS: tuple[Contender, ...] = (
         "gpboost",
         "benchmarks.contenders.gpboost:GpBoost",
         "gpboost",
-        ("gpboost==1.8.0", "pandas>=3", "numpy>=2"),
+        ("gpboost==1.8.0", "pandas>=3", "numpy>=2", "pyarrow>=15"),
     ),
     Contender(
         "statsmodels",

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import scipy.stats
 
+from lmmformula.calls import lmm
 from lmmformula.classical.rm_cells import CellTable, tabulate
 from lmmformula.classical.rm_data import read_long
 from lmmformula.classical.rm_effects import Effect, Stratum, strata
@@ -21,7 +22,7 @@ from lmmformula.classical.rm_print import tables
 from lmmformula.classical.rm_sphericity import Sphericity, is_singular, sphericity
 from lmmformula.design.notify import notify
 from lmmformula.errors import DesignError, InferenceWarning
-from lmmformula.model import LinearMixedModel, lmm
+from lmmformula.model import LinearMixedModel
 from lmmformula.report.printed import Printed
 from lmmformula.report.render import Medium, render_all
 

@@ -6,13 +6,14 @@ import argparse
 
 import pandas as pd
 
+from lmmformula.calls import lmm
 from lmmformula.cli.output import as_record, comparison, print_json, records, said
 from lmmformula.cli.pictures import check_picture, save_picture
 from lmmformula.cli.sources import read
 from lmmformula.datasets import list_datasets
 from lmmformula.errors import LMMWarning, OptionError
 from lmmformula.inference.comparison.likelihood_ratio import anova as likelihood_ratio_table
-from lmmformula.model import LinearMixedModel, lmm
+from lmmformula.model import LinearMixedModel
 from lmmformula.report import render
 
 __all__ = ["anova", "datasets", "fit"]

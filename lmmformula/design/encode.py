@@ -51,7 +51,7 @@ class Variable:
     label : str
         What columns call it.
     columns : tuple of ndarray
-        Numeric columns, empty for a factor.
+        Numeric columns (float64, or float32 where the data hold that), empty for a factor.
     fields : tuple of str
         Their names' endings.
     drop : int or None
@@ -158,7 +158,9 @@ def prepare(value: Value, contrasts: Mapping[str, Any], label: str) -> Variable:
 def numeric_variable(value: Numbers | Basis, label: str) -> Variable:
     """Make a variable of numbers or of a basis."""
     if isinstance(value, Numbers):
-        return Variable(label, (value.floats(),), ("",))
+        # Narrower floats are widened as they are written into a design, not in a copy.
+        as_read = value.missing is None and value.values.dtype.kind == "f"
+        return Variable(label, (value.values if as_read else value.floats(),), ("",))
     columns = tuple(value.values[:, j] for j in range(value.values.shape[1]))
     return Variable(label, columns, value.fields, value.drop)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 from formulaic.errors import FormulaicError
 from formulaic.utils.code import sanitize_variable_names
-from formulaic.utils.stateful_transforms import stateful_eval
 
 from lmmformula._arrays import BoolArray
+from lmmformula.design.calls import evaluated
 from lmmformula.design.columns import Categories, Numbers, Value
 from lmmformula.design.context import FUNCTIONS
 from lmmformula.design.outcome import as_value
@@ -169,7 +169,16 @@ class Evaluator:
         """Return how many values each expression lost that its variables had."""
         return {name: count for name, count in self._own_missing.items() if count}
 
-    def _compute(self, expression: str, where: str) -> Value:
+    def prepared(self, expression: str, where: str) -> tuple[str, dict[str, Any], BoolArray | None]:
+        """Return what to evaluate: code, all names in it, and rows in which a column is missing.
+
+        Parameters
+        ----------
+        expression : str
+            A Python expression.
+        where : str
+            The term it stands in.
+        """
         names = _names(expression)
         environment: dict[str, Any] = {}
         known = FUNCTIONS
@@ -192,6 +201,11 @@ class Evaluator:
         code = expression
         if names.called & names.values:
             code = _disambiguated(expression, environment, known)
+        return code, environment, missing
+
+    def _compute(self, expression: str, where: str) -> Value:
+        names = _names(expression)
+        code, environment, missing = self.prepared(expression, where)
         result = self._run(code, environment, where)
         spread = None if names.called & KNOWS_MISSING else missing
         value = as_value(expression, result, self.source.n_rows, spread)
@@ -201,9 +215,15 @@ class Evaluator:
         return value
 
     def _run(self, expression: str, environment: dict[str, Any], where: str) -> Any:
+        return self.guarded(
+            lambda: evaluated(expression, environment, self.state), expression, where
+        )
+
+    def guarded(self, compute: Callable[[], Any], expression: str, where: str) -> Any:
+        """Compute something of an expression; whatever goes wrong is said in the user's terms."""
         try:
             with np.errstate(all="ignore"):
-                return stateful_eval(expression, environment, None, self.state, None)
+                return compute()
         except LMMError:
             raise
         except (FormulaicError, Exception) as error:

@@ -18,7 +18,7 @@ from lmmformula.design.sources import listed
 from lmmformula.design.terms import FormulaPart
 from lmmformula.errors import RankWarning
 
-__all__ = ["FixedPart", "check_columns", "fixed_part"]
+__all__ = ["FixedPart", "check_columns", "fixed_part", "without_aliased"]
 
 LARGEST_SQUARE = LARGEST**2
 SMALLEST_SQUARE = SMALLEST**2
@@ -74,16 +74,36 @@ def fixed_part(
     split = split_by_rank(X, gram)
     if not split.dropped:
         return FixedPart(frozen(X), encoding, ())
+    kept = frozen(np.asfortranarray(X[:, list(split.kept)]))
+    return without_aliased(kept, encoding, split, np.diag(gram), n_rows)
+
+
+def without_aliased(
+    X: FloatArray, encoding: Encoding, split: RankSplit, squares: FloatArray, n_rows: int
+) -> FixedPart:
+    """Describe the columns that are left where others determine some, with a warning.
+
+    Parameters
+    ----------
+    X : ndarray, shape (n, p)
+        Columns kept.
+    encoding : Encoding
+        All columns.
+    split : RankSplit
+        Which of them are kept.
+    squares : ndarray, shape (p_all,)
+        Their sums of squares.
+    n_rows : int
+        Number of rows used.
+    """
     dropped = tuple(encoding.names[j] for j in split.dropped)
     _warn(encoding, split, dropped)
-    kept = list(split.kept)
-    sizes = np.sqrt(np.diag(gram)[list(split.dropped)] / n_rows)
+    sizes = np.sqrt(squares[list(split.dropped)] / n_rows)
     aliased = Aliased(
         tuple(encoding.keys[j] for j in split.dropped),
         frozen(split.coefficients),
         frozen(np.where(sizes > 0.0, sizes, 1.0)),
     )
-    X = frozen(np.asfortranarray(X[:, kept]))
     return FixedPart(X, _reduced(encoding, split), dropped, aliased)
 
 

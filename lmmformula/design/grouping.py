@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,15 @@ from lmmformula._arrays import BoolArray, CodeArray, IntArray, LabelArray
 from lmmformula.design.columns import Categories, Numbers, Value, category_label
 from lmmformula.errors import DataError
 
-__all__ = ["GroupCoding", "Grouping", "compressed", "grouping", "labelled_codes", "recoded"]
+__all__ = [
+    "GroupCoding",
+    "Grouping",
+    "compressed",
+    "grouping",
+    "labelled_codes",
+    "recoded",
+    "whole_numbers",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,7 +134,7 @@ def labelled_codes(value: Value, term: str) -> tuple[CodeArray, tuple[str, ...]]
             term=term,
         )
     if value.values.dtype.kind == "f":
-        whole = _whole(value, term)
+        whole = whole_numbers(value, term)
     elif value.is_time or value.values.dtype == np.uint64:
         levels, inverse = np.unique(value.values, return_inverse=True)
         if value.is_time:
@@ -150,7 +159,7 @@ def _merged(codes: CodeArray, labels: list[str]) -> tuple[CodeArray, tuple[str, 
     return renumber[codes], tuple(once)
 
 
-def _whole(value: Numbers, term: str) -> IntArray:
+def whole_numbers(value: Numbers, term: str) -> IntArray:
     """Return whole-number floats as integers; refuse others."""
     floats = value.values
     fits = np.abs(floats, out=np.empty_like(floats)).max(initial=0.0) < 2.0**63
@@ -176,11 +185,13 @@ def _whole(value: Numbers, term: str) -> IntArray:
 
 
 def _integer_codes(values: NDArray[Any]) -> tuple[CodeArray, list[int]]:
-    values = values.astype(np.int64, copy=False)
     low, high = int(values.min()), int(values.max())
-    if high - low < 4 * len(values) + 100_000:
-        codes, present = compressed(values - low, high - low + 1)
+    if high - low < min(4 * len(values) + 100_000, 2**31):
+        from_zero = np.empty(len(values), dtype=np.int32)
+        np.subtract(values, low, out=from_zero, dtype=np.int64, casting="unsafe")
+        codes, present = compressed(from_zero, high - low + 1)
         return codes, [int(level) + low for level in present]
+    values = values.astype(np.int64, copy=False)
     first, uniques = pd.factorize(values)
     order = np.argsort(uniques, kind="stable")
     rank = np.empty(len(order), dtype=np.int32)
@@ -223,19 +234,20 @@ def recoded(
     if not rows.size:
         return codes, []
     key: IntArray | None = None
-    parts: list[NDArray[Any]] = []
+    parts: list[tuple[CodeArray, tuple[str, ...]]] = []
     for i, (name, known) in enumerate(zip(coding.components, coding.labels, strict=True)):
         fresh, labels = labelled_codes(values[name].take(rows), term)
         position = {label: j for j, label in enumerate(known)}
-        match = np.array([position.get(label, -1) for label in labels], dtype=np.int64)[fresh]
-        parts.append(np.array(labels, dtype=object)[fresh])
+        found = np.fromiter(map(position.get, labels, repeat(-1)), np.int64, len(labels))
+        match = found[fresh]
+        parts.append((fresh, labels))
         key = (
             match if key is None else _combined(key, match, len(known), coding.combinations[i - 1])
         )
     assert key is not None
     codes[rows] = key
     lost = np.flatnonzero(key < 0)
-    texts = [":".join(part[i] for part in parts) for i in lost]
+    texts = [":".join(labels[fresh[i]] for fresh, labels in parts) for i in lost]
     if further:
         codes[rows[lost]] = [further.get(text, -1) for text in texts]
         texts = [text for text in texts if text not in further]

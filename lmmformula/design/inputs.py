@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,8 @@ import pandas as pd
 
 from lmmformula._arrays import BoolArray, FloatArray
 from lmmformula.design.columns import Categories, Numbers, Value
-from lmmformula.design.evaluate import Evaluator, as_factor
+from lmmformula.design.context import FUNCTIONS
+from lmmformula.design.evaluate import Evaluator, as_factor, column_names
 from lmmformula.design.notify import notify
 from lmmformula.design.read_pandas import read_pandas
 from lmmformula.design.residual import evaluate_residual
@@ -22,10 +23,13 @@ from lmmformula.formula import Atom, MixedFormula, RandomTerm, ResidualFormula, 
 
 __all__ = [
     "Inputs",
+    "argument_code",
+    "argument_columns",
     "empty_subset",
     "evaluate_groups",
     "evaluate_offsets",
     "evaluate_part",
+    "evaluate_response",
     "gather",
     "named_value",
     "no_such_column",
@@ -113,7 +117,7 @@ def gather(
     residual: ResidualFormula | None = None,
 ) -> Inputs:
     """Evaluate all parts of a formula and the arguments beside it."""
-    response = _response(formula, evaluator)
+    response = evaluate_response(formula, evaluator)
     fixed = part_of(formula)
     values: dict[str, Value] = {}
     evaluate_part(fixed, None, evaluator, values)
@@ -181,7 +185,8 @@ def _evaluate(text: str, atom: Atom | None, where: str, evaluator: Evaluator) ->
     return evaluator.value(text, lookup=lookup or text in evaluator.source, where=where)
 
 
-def _response(formula: MixedFormula, evaluator: Evaluator) -> Numbers:
+def evaluate_response(formula: MixedFormula, evaluator: Evaluator) -> Numbers:
+    """Evaluate the response, which must be numeric."""
     atom = formula.response_atom
     label = atom.label if atom is not None else formula.response
     value = _evaluate(formula.response, atom, label, evaluator)
@@ -226,7 +231,7 @@ def named_value(name: str, role: str, evaluator: Evaluator) -> Value:
     if name in source:
         return source.column(name)
     if not name.isidentifier():
-        return evaluator.value(_python(name, role), lookup=False, where=f"{role}={name}")
+        return evaluator.value(argument_code(name, role), lookup=False, where=f"{role}={name}")
     raise no_such_column(name, role, source, "an array with one value per row")
 
 
@@ -245,8 +250,8 @@ def no_such_column(name: str, role: str, source: Source, otherwise: str) -> Data
     )
 
 
-def _python(text: str, role: str) -> str:
-    """Translate an expression in R's spelling, by the grammar of formulas."""
+def argument_code(text: str, role: str) -> str:
+    """Translate an argument's expression in R's spelling, by the grammar of formulas."""
     try:
         return parse(f"I({text}) ~ 1", require_random=False).response
     except FormulaError as error:
@@ -256,6 +261,19 @@ def _python(text: str, role: str) -> str:
             suggestion="`subset='Days > 2'`" if role == "subset" else "the name of a column",
             role=role,
         ) from error
+
+
+def argument_columns(text: str, role: str, names: Sequence[str]) -> frozenset[str] | None:
+    """Return the columns that an argument needs; None where the data do not have all of them."""
+    if text in names:
+        return frozenset((text,))
+    if text.isidentifier():
+        return None
+    try:
+        needed = column_names(argument_code(text, role)) - FUNCTIONS.keys()
+    except FormulaError:  # the name of a column that these data do not have
+        return None
+    return needed if needed <= set(names) else None
 
 
 def _array(given: Any, role: str, evaluator: Evaluator) -> Value:

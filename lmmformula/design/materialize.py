@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, get_args
 
 import numpy as np
@@ -33,7 +34,7 @@ from lmmformula.errors import DataError, OptionError
 from lmmformula.formula import MixedFormula, ResidualFormula, expand_wildcard
 from lmmformula.matrices import ModelMatrices
 
-__all__ = ["materialize"]
+__all__ = ["check_contrasts", "check_option", "fixed_factors", "fixed_terms", "materialize"]
 
 
 def materialize(
@@ -88,8 +89,8 @@ def materialize(
     Expressions see all rows of the data, as in R: ``scale(x)`` learns from rows that the subset
     or a missing value in another variable leaves out.
     """
-    _check_option("missing", missing, get_args(Missing))
-    _check_option("checks", checks, get_args(Policy))
+    check_option("missing", missing, get_args(Missing))
+    check_option("checks", checks, get_args(Policy))
     coded = resolve_contrasts(contrasts)
     source = _opened(data)
     if formula.wildcard:
@@ -100,7 +101,7 @@ def materialize(
     inputs = gather(
         formula, evaluator, weights=weights, offset=offset, subset=subset, residual=residual
     )
-    _check_contrasts(coded, inputs)
+    check_contrasts(coded, inputs)
     rows = choose_rows(
         inputs.missing(),
         source.n_rows,
@@ -112,7 +113,9 @@ def materialize(
         name: prepare(value.take(rows.used), coded, inputs.label(name))
         for name, value in inputs.values.items()
     }
-    return _build(formula, evaluator, inputs, rows, variables, checks, residual, relationship)
+    design = _build(formula, evaluator, inputs, rows, variables, checks, residual, relationship)
+    named = subset if isinstance(subset, str) else None
+    return replace(design, spec=replace(design.spec, subset=named))
 
 
 def _build(
@@ -168,8 +171,8 @@ def _spec(
         n_rows_data=source.n_rows,
         dropped_columns=fixed.dropped,
         dropped_rows=rows.dropped,
-        fixed_terms=_fixed_terms(inputs, variables, fixed),
-        factors=_fixed_factors(inputs, variables),
+        fixed_terms=fixed_terms(inputs, variables, fixed),
+        factors=fixed_factors(inputs, variables),
         weights_name=inputs.weights_name,
         offset_name=inputs.offset_name,
         has_array_offset=inputs.has_array_offset,
@@ -202,7 +205,8 @@ def _opened(data: Any) -> Source:
     )
 
 
-def _check_option(name: str, value: Any, allowed: tuple[str, ...]) -> None:
+def check_option(name: str, value: Any, allowed: tuple[str, ...]) -> None:
+    """Refuse a value that an argument does not know."""
     if not isinstance(value, str) or value not in allowed:
         raise OptionError(
             f"`{name}` must be one of {', '.join(map(repr, allowed))}.",
@@ -213,7 +217,8 @@ def _check_option(name: str, value: Any, allowed: tuple[str, ...]) -> None:
         )
 
 
-def _check_contrasts(contrasts: Mapping[str, Any], inputs: Inputs) -> None:
+def check_contrasts(contrasts: Mapping[str, Any], inputs: Inputs) -> None:
+    """Refuse codings of variables that are not categorical in the model."""
     known = inputs.factor_names()
     for name in contrasts:
         if name in known:
@@ -239,7 +244,9 @@ def _taken(values: FloatArray, used: NDArray[Any] | None) -> FloatArray:
 
 
 def _response(response: Numbers, used: NDArray[Any] | None) -> FloatArray:
-    y = _taken(response.floats(), used)
+    y = response.take(used).floats()
+    if np.may_share_memory(y, response.values):
+        y = y.copy()
     check_finite(response.name, y, used, "response")
     check_scale(response.name, float(y.min()), float(y.max()))
     return y
@@ -257,14 +264,15 @@ def _total_offset(inputs: Inputs, used: NDArray[Any] | None) -> FloatArray | Non
 
 def _positions(used: NDArray[Any] | None, n: int) -> NDArray[Any]:
     """Row positions; 32 bits spare half of the memory for large data."""
-    if used is not None:
-        return used
-    return np.arange(n, dtype=np.int32 if n < 2**31 else np.int64)
+    last = n - 1 if used is None else int(used[-1])
+    kind = np.int32 if last < 2**31 else np.int64
+    return np.arange(n, dtype=kind) if used is None else used.astype(kind, copy=False)
 
 
-def _fixed_terms(
+def fixed_terms(
     inputs: Inputs, variables: Mapping[str, Variable], fixed: FixedPart
 ) -> tuple[FixedTerm, ...]:
+    """Return the terms of the fixed effects with the columns that were kept."""
     names = [tuple(variables[name].label for name in term.factors) for term in inputs.fixed.terms]
     if inputs.fixed.intercept:
         names.insert(0, ())
@@ -274,7 +282,8 @@ def _fixed_terms(
     )
 
 
-def _fixed_factors(inputs: Inputs, variables: Mapping[str, Variable]) -> dict[str, tuple[str, ...]]:
+def fixed_factors(inputs: Inputs, variables: Mapping[str, Variable]) -> dict[str, tuple[str, ...]]:
+    """Return the levels of the categorical variables of the fixed effects, by label."""
     out = {}
     for name in inputs.fixed.expressions:
         variable = variables[name]

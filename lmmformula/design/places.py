@@ -104,7 +104,7 @@ def coordinates(
         if variable.factor is not None:
             raise _categorical(term, variable, variable.factor.labels)
         columns.extend(variable.columns)
-    return np.column_stack(columns)
+    return np.column_stack(columns).astype(np.float64, copy=False)
 
 
 def _categorical(term: RandomTerm, variable: Variable, levels: tuple[str, ...]) -> DesignError:

@@ -19,8 +19,9 @@ from lmmformula.design.columns import Categories, Numbers, category_label
 from lmmformula.design.evaluate import Evaluator, column_names
 from lmmformula.design.grouping import compressed
 from lmmformula.design.inputs import Inputs
+from lmmformula.design.sources import Source
 
-__all__ = ["Predictor", "Predictors", "learn_predictors"]
+__all__ = ["Predictor", "Predictors", "learn_predictors", "made_factors", "predictor_columns"]
 
 PROBE = 64
 """Rows that usually show at once that a number has more than two values."""
@@ -110,10 +111,10 @@ def learn_predictors(
     n_rows : int
         Their number.
     """
-    coded = set(_made_factors(inputs))
+    coded = set(made_factors(inputs))
     columns: list[Predictor] = []
     codes: list[NDArray[Any]] = []
-    for name in _column_names(inputs, evaluator):
+    for name in predictor_columns(inputs, evaluator.source):
         predictor, positions = _read(evaluator.source.column(name).take(used), name in coded)
         columns.append(predictor)
         if positions is not None:
@@ -123,20 +124,20 @@ def learn_predictors(
     return Predictors(tuple(columns), crossed, cells, counts)
 
 
-def _column_names(inputs: Inputs, evaluator: Evaluator) -> Iterator[str]:
+def predictor_columns(inputs: Inputs, source: Source) -> Iterator[str]:
     """Every column of the fixed effects once, then those of offsets given by name."""
     seen: set[str] = set()
     expressions = [*inputs.fixed.expressions, *(n for n in inputs.offsets if n != "offset")]
     for expression in expressions:
         text = expression.removeprefix("offset=")
-        lookup = text in evaluator.source or text in inputs.fixed.lookups
+        lookup = text in source or text in inputs.fixed.lookups
         for name in [text] if lookup else sorted(column_names(text), key=text.find):
-            if name in evaluator.source and name not in seen:
+            if name in source and name not in seen:
                 seen.add(name)
                 yield name
 
 
-def _made_factors(inputs: Inputs) -> Iterator[str]:
+def made_factors(inputs: Inputs) -> Iterator[str]:
     """Columns inside ``C(...)``."""
     for expression in inputs.fixed.expressions:
         value = inputs.values[expression]
@@ -159,9 +160,10 @@ def _read(value: Numbers | Categories, is_coded: bool) -> tuple[Predictor, NDArr
         mean = np.int64(np.mean(days.astype(np.float64))).astype("M8[ns]")
         extent = float(days.max() - days.min())
         return Predictor(value.name, False, (), mean, extent), None
-    numbers = value.floats()
+    as_read = value.missing is None and value.values.dtype.kind == "f"
+    numbers = value.values if as_read else value.floats()
     low, high = float(numbers.min()), float(numbers.max())
-    mean, extent = float(np.mean(numbers)), high - low
+    mean, extent = float(np.mean(numbers, dtype=np.float64)), high - low
     if not (_two_valued(numbers[:PROBE], low, high) and _two_valued(numbers, low, high)):
         return Predictor(value.name, False, (), mean, extent), None
     levels = (low,) if extent == 0.0 else (low, high)

@@ -25,7 +25,7 @@ from lmmformula.errors import DesignError, FormulaWarning
 from lmmformula.formula.terms import RandomTerm
 from lmmformula.matrices import RandomBlock
 
-__all__ = ["random_part"]
+__all__ = ["check_effects", "evenly_spaced", "lme4_order", "random_part"]
 
 
 def random_part(
@@ -79,7 +79,7 @@ def random_part(
             )
         )
         specs.append(RandomSpec(term, part, encoding, shared.coding, places, between))
-    order = _lme4_order([block.n_levels for block in blocks])
+    order = lme4_order([block.n_levels for block in blocks])
     return tuple(blocks[i] for i in order), tuple(specs[i] for i in order)
 
 
@@ -97,14 +97,14 @@ def _effects(
         places, z = learn_places(term, part, variables, used)
         return Encoding(places.names, (), ()), z, places
     encoding = plan(part, variables)
-    _check_effects(term, encoding, variables)
+    check_effects(term, encoding, variables)
     check_structure(term, part, encoding, inputs.values, variables)
     if encoding.keys not in columns:
         columns[encoding.keys] = _columns(encoding, variables, fixed, used)
     return encoding, columns[encoding.keys], None
 
 
-def _lme4_order(n_levels: list[int]) -> list[int]:
+def lme4_order(n_levels: list[int]) -> list[int]:
     """Terms by decreasing number of levels, where the order must change at all."""
     if all(a >= b for a, b in pairwise(n_levels)):
         return list(range(len(n_levels)))
@@ -130,18 +130,25 @@ def _columns(
 
 def _shared_columns(encoding: Encoding, fixed: FixedPart) -> FloatArray | None:
     """Return evenly spaced columns of X, if these are the effects' columns."""
-    at = {key: j for j, key in enumerate(fixed.encoding.keys)}
-    positions = [at.get(key, -1) for key in encoding.keys]
+    where = evenly_spaced(encoding.keys, fixed.encoding.keys)
+    return None if where is None else fixed.X[:, where]
+
+
+def evenly_spaced(wanted: Sequence[ColumnKey], keys: Sequence[ColumnKey]) -> slice | None:
+    """Return where columns stand among others, if they are there at equal distances."""
+    at = {key: j for j, key in enumerate(keys)}
+    positions = [at.get(key, -1) for key in wanted]
     if min(positions, default=-1) < 0:
         return None
     steps = set(np.diff(positions).tolist()) or {1}
     step = steps.pop()
     if steps or step < 1:
         return None
-    return fixed.X[:, positions[0] : positions[-1] + 1 : step]
+    return slice(positions[0], positions[-1] + 1, step)
 
 
-def _check_effects(term: RandomTerm, encoding: Encoding, variables: Mapping[str, Variable]) -> None:
+def check_effects(term: RandomTerm, encoding: Encoding, variables: Mapping[str, Variable]) -> None:
+    """Refuse a term without effects; warn of ``||`` that leaves levels of a factor correlated."""
     if not encoding.names:
         raise DesignError(
             f"`{term.text}` has no effect at all.",

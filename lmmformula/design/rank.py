@@ -13,7 +13,15 @@ import scipy.linalg
 
 from lmmformula._arrays import FloatArray
 
-__all__ = ["TOLERANCE", "RankSplit", "split_by_rank", "triangular_factor"]
+__all__ = [
+    "TOLERANCE",
+    "RankSplit",
+    "all_kept",
+    "clearly_full",
+    "split_by_factor",
+    "split_by_rank",
+    "triangular_factor",
+]
 
 TOLERANCE = 1e-7
 """R's tolerance in ``lm`` and lme4."""
@@ -60,15 +68,34 @@ def split_by_rank(X: FloatArray, gram: FloatArray) -> RankSplit:
     """
     p = X.shape[1]
     norms = np.sqrt(np.diag(gram))
-    if _clearly_full(gram, norms) and len(X) >= p:
-        return RankSplit(tuple(range(p)), (), (), np.zeros((p, 0)))
+    if clearly_full(gram, norms) and len(X) >= p:
+        return all_kept(p)
     norms[norms == 0.0] = 1.0
-    split = _sequential(triangular_factor(X, norms))
+    return split_by_factor(triangular_factor(X, norms), norms)
+
+
+def all_kept(p: int) -> RankSplit:
+    """Return the split that drops nothing."""
+    return RankSplit(tuple(range(p)), (), (), np.zeros((p, 0)))
+
+
+def split_by_factor(factor: FloatArray, norms: FloatArray) -> RankSplit:
+    """Split columns whose triangular factor, each divided by its norm, is known.
+
+    Parameters
+    ----------
+    factor : ndarray, shape (r, p)
+        R of the QR factorization of ``X / norms``.
+    norms : ndarray, shape (p,)
+        Norms of the columns, 1 for columns of zeros.
+    """
+    split = _sequential(factor)
     units = norms[list(split.dropped)] / norms[list(split.kept), None]
     return replace(split, coefficients=split.coefficients * units)
 
 
-def _clearly_full(gram: FloatArray, norms: FloatArray) -> bool:
+def clearly_full(gram: FloatArray, norms: FloatArray) -> bool:
+    """Whether cross-products (p, p) of columns with these norms show that none can be dropped."""
     if not norms.all():
         return False
     try:
@@ -78,7 +105,9 @@ def _clearly_full(gram: FloatArray, norms: FloatArray) -> bool:
     return bool(np.min(np.diag(factor) ** 2, initial=1.0) > SAFE_PIVOT)
 
 
-def triangular_factor(X: FloatArray, norms: FloatArray) -> FloatArray:
+def triangular_factor(
+    X: FloatArray, norms: FloatArray, above: FloatArray | None = None
+) -> FloatArray:
     """Return R of the QR factorization of ``X / norms``, row block by row block.
 
     Parameters
@@ -87,9 +116,11 @@ def triangular_factor(X: FloatArray, norms: FloatArray) -> FloatArray:
         The columns.
     norms : ndarray, shape (p,)
         Divisors, not zero.
+    above : ndarray, shape (r, p), optional
+        The factor of rows that stand above these.
     """
     p = X.shape[1]
-    factor: FloatArray = np.empty((0, p))
+    factor: FloatArray = np.empty((0, p)) if above is None else above
     rows = max(BLOCK_ROWS, 4 * p)
     for start in range(0, len(X), rows):
         block = X[start : start + rows] / norms

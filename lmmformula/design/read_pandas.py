@@ -50,7 +50,8 @@ def _read_numpy(name: str, series: pd.Series[Any]) -> Numbers | Categories:
     if kind in "iub":
         return Numbers(name, values)
     if kind == "f":
-        return Numbers(name, values.astype(np.float64, copy=False))
+        exact = values.dtype in (np.float32, np.float64)
+        return Numbers(name, values if exact else values.astype(np.float64))
     if kind in "mM":
         return _read_times(name, series)
     if kind == "O":

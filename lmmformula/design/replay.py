@@ -15,6 +15,7 @@ from lmmformula.design.encode import FactorLevels, Variable, fill, numeric_varia
 from lmmformula.design.evaluate import Evaluator
 from lmmformula.design.grouping import labelled_codes, recoded
 from lmmformula.design.inputs import (
+    argument_columns,
     evaluate_groups,
     evaluate_offsets,
     evaluate_part,
@@ -126,7 +127,7 @@ def _offset(spec: DesignSpec, evaluator: Evaluator) -> FloatArray | None:
 def _weights(spec: DesignSpec, evaluator: Evaluator) -> FloatArray | None:
     """Weights are welcome, not needed: they only matter for the spread of new observations."""
     name = spec.weights_name
-    if name is None or name not in evaluator.source:
+    if name is None or argument_columns(name, "weights", evaluator.source.names) is None:
         return None
     return numeric(named_value(name, "weights", evaluator), "weights").copy()
 

@@ -46,6 +46,16 @@ class ResidualSpec:
     labels: tuple[str, ...]
     strata: tuple[GroupCoding | None, ...]
 
+    @property
+    def expressions(self) -> tuple[str, ...]:
+        """What the variance of a new row may depend on."""
+        term = self.formula.correlation
+        atoms = [] if term is None or term.position is None else [term.position]
+        for function in self.formula.variances:
+            atoms += [] if function.covariate is None else [function.covariate]
+            atoms += function.strata
+        return tuple(atom.expr for atom in atoms)
+
 
 def evaluate_residual(formula: ResidualFormula | None, evaluator: Evaluator) -> dict[str, Value]:
     """Evaluate every expression of the arguments ``residual`` and ``variance`` on all rows."""

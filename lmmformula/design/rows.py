@@ -14,7 +14,7 @@ from lmmformula.design.notify import notify
 from lmmformula.design.sources import listed
 from lmmformula.errors import DataError, DroppedRowsWarning
 
-__all__ = ["Missing", "RowChoice", "choose_rows", "positions"]
+__all__ = ["Missing", "RowChoice", "choose_rows", "incomplete", "positions", "tell"]
 
 Missing: TypeAlias = Literal["drop", "raise"]
 SHOWN_POSITIONS = 10
@@ -73,47 +73,69 @@ def choose_rows(
     dropped = np.flatnonzero(gone)
     n_asked = n_rows if subset is None else int(subset.sum())
     if gaps:
-        _tell(counts, dropped, n_asked, missing, made_missing)
+        tell(counts, dropped, n_asked, missing, made_missing)
     return RowChoice(np.flatnonzero(keep), dropped)
 
 
-def _tell(
+def tell(
     counts: Mapping[str, int],
     dropped: NDArray[Any],
     n_rows: int,
     missing: Missing,
     made_missing: Mapping[str, int],
+    n_dropped: int | None = None,
 ) -> None:
-    """Warn of dropped rows, or refuse them."""
+    """Warn of dropped rows, or refuse them.
+
+    Parameters
+    ----------
+    counts : mapping of str to int
+        Missing values by variable.
+    dropped : ndarray of int
+        Positions of the rows, or the first of them.
+    n_rows : int
+        Rows asked for.
+    missing, made_missing
+        As for ``choose_rows``.
+    n_dropped : int, optional
+        How many rows there are where ``dropped`` has only the first.
+    """
+    total = len(dropped) if n_dropped is None else n_dropped
     reasons = [
         f"`{name}` in {count}"
         + (f" ({made_missing[name]} not computable there)" if name in made_missing else "")
         for name, count in counts.items()
     ]
-    got = f"missing: {listed(reasons)}; row positions {positions(dropped)}"
+    got = f"missing: {listed(reasons)}; row positions {positions(dropped, total)}"
     facts: dict[str, Any] = {
-        "n_dropped": len(dropped),
+        "n_dropped": total,
         "columns": tuple(counts),
         "counts": dict(counts),
         "rows": dropped,
     }
-    if len(dropped) == n_rows:
+    if total == n_rows:
         raise DataError(
             "no row is complete, so nothing is left to fit.",
             got=f"{n_rows} rows; missing: {listed(reasons)}",
             suggestion="leave out or fill the columns named",
             **facts,
         )
-    n = f"{len(dropped)} of {n_rows} rows"
+    n = f"{total} of {n_rows} rows"
     if missing == "raise":
-        remedy = "`missing='drop'` leaves them out; or fill them before fitting"
-        raise DataError(f"{n} have missing values.", got=got, suggestion=remedy, **facts)
+        raise incomplete(n, got, facts)
     remedy = "`missing='raise'` to refuse instead; drop or fill them in the data"
     message = f"{n} were left out because values are missing."
     notify(DroppedRowsWarning(message, got=got, suggestion=remedy, **facts))
 
 
-def positions(rows: NDArray[Any]) -> str:
-    """Return row positions as text, cut short."""
+def incomplete(rows: str, got: str, facts: Mapping[str, Any]) -> DataError:
+    """Make the error for rows with something missing that may not be left out."""
+    remedy = "`missing='drop'` leaves them out; or fill them before fitting"
+    return DataError(f"{rows} have missing values.", got=got, suggestion=remedy, **facts)
+
+
+def positions(rows: NDArray[Any], total: int | None = None) -> str:
+    """Return row positions as text, cut short; ``rows`` may be the first of ``total``."""
+    total = len(rows) if total is None else total
     shown = ", ".join(str(int(row)) for row in rows[:SHOWN_POSITIONS])
-    return shown if len(rows) <= SHOWN_POSITIONS else f"{shown}, ... ({len(rows)} in all)"
+    return shown if total <= SHOWN_POSITIONS else f"{shown}, ... ({total} in all)"

@@ -194,14 +194,17 @@ def open_source(data: Any) -> Source:
 
     Parameters
     ----------
-    data : frame or mapping
-        An eager frame that narwhals understands, or a dict of arrays.
+    data : frame, mapping or Source
+        An eager frame that narwhals understands, or a dict of arrays; a source is returned as it
+        is.
 
     Raises
     ------
     DataError
         Nothing here can be read as a table.
     """
+    if isinstance(data, Source):
+        return data
     data = nw.to_native(data, pass_through=True)
     for source in SOURCES:
         if source.accepts(data):

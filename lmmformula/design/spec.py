@@ -94,7 +94,7 @@ class NewRows:
     offset : ndarray, shape (n,), or None
         ``offset()`` terms and an offset named by column; an offset given as an array stays behind.
     weights : ndarray, shape (n,), or None
-        Prior weights, where the model's were named by a column that the new data have too.
+        Prior weights, where the model's were named by columns that the new data have too.
     excess : ndarray, shape (n, n_aliased)
         Columns that were left out of X, less what X makes of them, in units of their root mean
         squares in the fitted rows. A row in which any of them is not zero is not estimable.
@@ -156,6 +156,8 @@ class DesignSpec:
         What ``dropped_columns`` are made of.
     residual : ResidualSpec or None
         Structure of the residuals; None for independent ones of equal variance.
+    subset : str or None
+        Condition on the columns that chose the rows; None for all rows, or an array.
     """
 
     formula: MixedFormula
@@ -177,6 +179,7 @@ class DesignSpec:
     predictors: Predictors = field(default_factory=Predictors)
     aliased: Aliased | None = None
     residual: ResidualSpec | None = None
+    subset: str | None = None
 
     def replay(self, newdata: Any, *, random: Collection[str] | None = None) -> NewRows:
         """Encode new data as the fitted data were.

@@ -18,7 +18,7 @@ from lmmformula._arrays import FloatArray
 from lmmformula.covariance import make_structure
 from lmmformula.matrices import ModelMatrices, RandomBlock
 
-__all__ = ["EXACT_FIT", "WorkingBasis", "centred", "learn_basis", "solved"]
+__all__ = ["EXACT_FIT", "WorkingBasis", "centred", "leads", "learn_basis", "solved"]
 
 SAMPLE_ROWS = 25_000
 CONDITION_LIMIT = 1e-6
@@ -63,16 +63,27 @@ def learn_basis(matrices: ModelMatrices) -> WorkingBasis:
         fixed = _inverse_factor(_weighted(matrices.X, matrices, step), orthonormal=False)
     assert fixed is not None
     random = tuple(
-        (
-            fixed
-            if block.z is matrices.X and _invariance(block) == "linear"
-            else _term_basis(_weighted(block.z, matrices, step), _invariance(block))
-        )
-        / _relationship_scale(block)
+        _block_basis(block, matrices, fixed, step) / _relationship_scale(block)
         for block in matrices.random
     )
     blank = WorkingBasis(fixed, np.zeros(matrices.p), 1.0, random)
     return centred(blank, matrices, matrices.y)
+
+
+def _block_basis(
+    block: RandomBlock, matrices: ModelMatrices, fixed: FloatArray, step: int
+) -> FloatArray:
+    """Transform of a term's effects; that of X where they are its first columns."""
+    k, invariance = block.n_effects, _invariance(block)
+    if leads(block.z, matrices.X) and (invariance == "linear" or k == 1):
+        return fixed[:k, :k]
+    return _term_basis(_weighted(block.z, matrices, step), invariance)
+
+
+def leads(z: FloatArray, X: FloatArray) -> bool:
+    """Whether z are the first columns of X, in the same memory."""
+    same = z is X or (z.strides == X.strides and z.ctypes.data == X.ctypes.data)
+    return same and 0 < z.shape[1] <= X.shape[1]
 
 
 def centred(basis: WorkingBasis, matrices: ModelMatrices, y: FloatArray) -> WorkingBasis:

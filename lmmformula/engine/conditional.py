@@ -163,7 +163,7 @@ def _projected(evaluation: Evaluation, factors: list[FloatArray], w: _Effects) -
     if evaluation.tail is not None:
         flat = np.concatenate([part.T.ravel() for part in w[1:]])[:, None]
         column = column + system.cross.times(flat)[:, 0]
-        own = system.tail.apply(system.tail.blocks(system.tail_gram), flat)[:, 0]
+        own = system.tail.times(system.tail_gram, flat)[:, 0]
         linked = system.cross.transpose_times(first)[:, 0]
         fixed = fixed + system.tail_xy[:, :p].T @ flat[:, 0]
         square += float(flat[:, 0] @ (own + 2.0 * linked))

@@ -148,7 +148,20 @@ class HeldPoint:
             self._hessians[exact] = self._full_hessian(exact)
         return self._hessians[exact]
 
+    def _differenced(self) -> FloatArray:
+        """Central differences of the exact gradient, for a sparse tail."""
+        objective, rows = self.objective, []
+        for unit in STEP * np.eye(len(self.phi)):
+            ahead, behind = (HeldPoint(objective, self.phi + s * unit) for s in (1.0, -1.0))
+            rows.append((ahead.full_gradient - behind.full_gradient) / (2.0 * STEP))
+        ahead, behind = (objective.at(objective.c + s * STEP, self.phi) for s in (1.0, -1.0))
+        rows.append((ahead.full_gradient - behind.full_gradient) / (2.0 * STEP))
+        hessian = np.array(rows)
+        return 0.5 * (hessian + hessian.T)
+
     def _full_hessian(self, exact: bool) -> FloatArray:
+        if exact and self.objective.system.tail.kind == "sparse":
+            return self._differenced()
         objective, c = self.objective, self.objective.c
         with objective.threads():
             inner = self.deviance.hessian(exact=exact)
@@ -311,6 +324,10 @@ class HeldObjective:
         """Compute the deviance (and count it)."""
         self.n_evaluations += 1
         return HeldPoint(self, phi)
+
+    def at(self, c: float, phi: FloatArray) -> HeldPoint:
+        """The deviance with another held value."""
+        return HeldPoint(HeldObjective(self.system, self.held, c), phi)
 
     def start(
         self, factors: list[FloatArray], log_variance: float, residual: FloatArray | None = None

@@ -12,17 +12,21 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.sparse import csr_array
 
-from lmmformula._arrays import FloatArray, IntArray
+from lmmformula._arrays import CodeArray, FloatArray, IntArray
+from lmmformula.engine.block_layout import SPARSE_MAP_LIMIT, sparse_map_size
 from lmmformula.engine.crossproducts import PairBlocks
-from lmmformula.engine.layout import (
-    SPARSE_MAP_LIMIT,
-    FactorLayout,
-    TailLayout,
-    sparse_map_size,
-)
+from lmmformula.engine.layout import FactorLayout, TailLayout
 from lmmformula.engine.relationship import Relations
 
-__all__ = ["Cross", "DenseCross", "NoCross", "RelatedCross", "SparseCross", "cross_blocks"]
+__all__ = [
+    "Cross",
+    "DenseCross",
+    "NoCross",
+    "RelatedCross",
+    "SparseCross",
+    "cross_blocks",
+    "entry_pairs",
+]
 
 DENSE_FRACTION = 0.1
 CHUNK_ELEMENTS = 8_000_000
@@ -190,7 +194,7 @@ class SparseCross(Cross):
         """One row for each pair of effects and level, one column for each entry of the storage."""
         pointer = self._effects[0].indptr.astype(np.int64)
         columns = self._effects[0].indices.astype(np.int64)
-        left, right, counts = _entry_pairs(pointer)
+        left, right, counts = entry_pairs(pointer)
         address = self._tail.address(columns[left], columns[right]).astype(np.int32)
         half = np.where(left == right, 0.5, 1.0)
         data = []
@@ -205,15 +209,10 @@ class SparseCross(Cross):
         shape = (repeats * self.n_levels, self._tail.storage)
         return csr_array((np.concatenate(data), np.tile(address, repeats), starts), shape=shape)
 
-    def _completed(self, flat: FloatArray) -> FloatArray:
-        for block in self._tail.blocks(flat):
-            block += block.transpose(0, 2, 1).copy()
-        return flat
-
     def _apply(self, blocks: FloatArray) -> FloatArray:
         """``sum_j C_j' N_j C_j`` for symmetric N (k, k, J)."""
         stacked = np.concatenate([blocks[a, b] for a, b in self._pairs])
-        return self._completed(self._map @ stacked)
+        return self._tail.completed(self._map @ stacked)
 
     def schur(self, root: FloatArray) -> FloatArray:
         """Sparse map applied to K'K."""
@@ -237,6 +236,14 @@ class SparseCross(Cross):
         for effect, block in zip(self._transposed, blocks, strict=True):
             total += effect @ block.T
         return total
+
+    def combined(self, weights: FloatArray, levels: CodeArray | IntArray) -> csr_array:
+        """``sum_a weights[i, a] C_a[levels[i]]`` as row i of a sparse matrix, (n, q_tail)."""
+        rows = [
+            csr_array(effect[levels].multiply(weight[:, None]))
+            for effect, weight in zip(self._effects, weights.T, strict=True)
+        ]
+        return csr_array(sum(rows[1:], start=rows[0]))
 
     def grams(self, left: FloatArray, directions: FloatArray) -> Iterator[FloatArray]:
         """Sparse map applied to E' D E."""
@@ -273,7 +280,7 @@ class RelatedCross(Cross):
             yield self.relations.inward(flat)
 
 
-def _entry_pairs(pointer: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+def entry_pairs(pointer: IntArray) -> tuple[IntArray, IntArray, IntArray]:
     """All pairs (left <= right) of entries within each row of a CSR matrix, and their counts."""
     counts = np.diff(pointer).astype(np.int64)
     entry = np.arange(int(counts.sum()))
@@ -320,7 +327,7 @@ def _effect_matrices(
     """C as one (J, q_tail) sparse matrix for each effect of the first factor, of one pattern."""
     rows, columns = [], []
     for factor, start, block in zip(tail.factors, tail.starts, pairs, strict=True):
-        base = start + block.right * factor.k
+        base = start + block.right.astype(np.int64) * factor.k
         rows.append(np.tile(block.left, factor.k))
         columns.append(np.concatenate([base + effect for effect in range(factor.k)]))
     row, column = np.concatenate(rows), np.concatenate(columns)

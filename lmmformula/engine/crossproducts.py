@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 import numpy as np
 from scipy.sparse import csc_array
 
-from lmmformula._arrays import CodeArray, FloatArray, IntArray
-from lmmformula.engine.basis import WorkingBasis
+from lmmformula._arrays import CodeArray, FloatArray
+from lmmformula.engine.basis import WorkingBasis, leads
 from lmmformula.engine.layout import FactorLayout
 from lmmformula.errors import NumericalError
 from lmmformula.matrices import ModelMatrices
@@ -17,8 +18,8 @@ from lmmformula.matrices import ModelMatrices
 __all__ = [
     "CrossProducts",
     "PairBlocks",
+    "RunningSums",
     "WorkingRows",
-    "accumulate",
     "no_pairs",
     "response_products",
     "sums_by_level",
@@ -26,7 +27,11 @@ __all__ = [
     "working_rows",
 ]
 
+Places: TypeAlias = tuple[tuple[slice, ...], slice]
+"""Columns of each factor's effects and of [X y] in working rows."""
+
 ROWS_PER_BLOCK = 1 << 17
+MOST_ROWS = 1 << 20
 DENSE_PAIRS_PER_ROW = 4
 
 
@@ -36,13 +41,13 @@ class PairBlocks:
 
     Attributes
     ----------
-    left, right : ndarray, shape (n_pairs,)
+    left, right : ndarray of int32, shape (n_pairs,)
         Levels of the two factors, sorted by ``left``, then ``right``.
     values : ndarray, shape (k_left, k_right, n_pairs)
     """
 
-    left: IntArray
-    right: IntArray
+    left: CodeArray
+    right: CodeArray
     values: FloatArray
 
 
@@ -75,61 +80,135 @@ class CrossProducts:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WorkingRows:
-    """A block of rows in the working basis: effects of each factor, codes, and [X y]."""
+    """A block of rows in the working basis.
 
-    z: list[FloatArray]
+    Attributes
+    ----------
+    columns : ndarray, shape (n, any)
+        Effects of the factors, then [X y].
+    effects : tuple of slice
+        Columns of each factor; the first ones of X where they are these.
+    fixed : slice
+        Columns of [X y].
+    codes : list of ndarray of int32, shape (n,)
+        Level of every row, factor by factor.
+    """
+
+    columns: FloatArray
+    effects: tuple[slice, ...]
+    fixed: slice
     codes: list[CodeArray]
+
+    @property
+    def z(self) -> list[FloatArray]:
+        """Effects of each factor, (n, k)."""
+        return [self.columns[:, effects] for effects in self.effects]
+
+    @property
+    def xy(self) -> FloatArray:
+        """[X y], (n, p + 1)."""
+        return self.columns[:, self.fixed]
+
+    def is_shared(self, factor: int) -> bool:
+        """Whether a factor's effects are the first columns of X."""
+        return self.effects[factor].start == self.fixed.start
+
+    def joined(self, factor: int) -> FloatArray:
+        """[Z X y] of a factor; [X y] alone where the effects are shared."""
+        effects = self.effects[factor]
+        if self.is_shared(factor):
+            return self.xy
+        if effects.stop == self.fixed.start:
+            return self.columns[:, effects.start : self.fixed.stop]
+        return np.hstack([self.columns[:, effects], self.xy])
+
+
+@dataclass(slots=True, eq=False)
+class RunningSums:
+    """Sums over the rows seen so far, level by level as rows meet them.
+
+    Attributes
+    ----------
+    joined : list of ndarray, shape (k, J, k + p + 1) or (k, J, p + 1)
+        Z'W[Z X y] of each factor, or Z'W[X y] where its effects are the first columns of X.
+    xy, n_obs, log_weights
+        As in ``CrossProducts``.
+    places : tuple
+        Where working rows have their columns, the same for all chunks.
+    """
+
+    joined: list[FloatArray]
     xy: FloatArray
+    places: Places
+    n_obs: int = 0
+    log_weights: float = 0.0
+    _space: FloatArray | None = None
 
+    @classmethod
+    def zero(
+        cls, layouts: tuple[FactorLayout, ...], basis: WorkingBasis, matrices: ModelMatrices
+    ) -> RunningSums:
+        """No rows yet; matrices show which effects are columns of X."""
+        places = effects, fixed = _places(matrices, layouts, basis)
+        width = fixed.stop - fixed.start
+        extra = [0 if own.start == fixed.start else own.stop - own.start for own in effects]
+        joined = [
+            np.zeros((f.k, f.n_levels, more + width))
+            for f, more in zip(layouts, extra, strict=True)
+        ]
+        return cls(joined, np.zeros((width, width)), places)
 
-def accumulate(
-    total: CrossProducts,
-    matrices: ModelMatrices,
-    layouts: tuple[FactorLayout, ...],
-    basis: WorkingBasis,
-) -> None:
-    """Add one chunk's rows to the sums."""
-    found: dict[tuple[int, int], list[PairBlocks]] = {
-        key: [block] for key, block in total.pairs.items()
-    }
-    for rows in _blocks(matrices, layouts, basis):
-        total.xy += rows.xy.T @ rows.xy
-        for f, layout in enumerate(layouts):
-            if not layout.terms:
-                continue
-            shared = rows.z[f].base is rows.xy
-            joined = rows.xy if shared else np.hstack([rows.z[f], rows.xy])
-            sums = sums_by_level(rows.z[f], rows.codes[f], joined, layout.n_levels)
-            total.gram[f] += sums[:, : layout.k]
-            total.fixed[f] += sums if shared else sums[:, layout.k :]
-            for g in range(f + 1, len(layouts)):
-                block = _pair_sums(rows, rows, f, g, layouts)
-                found.setdefault((f, g), []).append(block)
-    total.pairs = {key: _merged(blocks) for key, blocks in found.items()}
-    total.n_obs += matrices.n_obs
-    if matrices.weights is not None:
-        total.log_weights += float(np.sum(np.log(matrices.weights)))
-    if not np.isfinite(total.xy).all():
-        raise NumericalError(
-            "the cross-products of the data overflow.",
-            got="sums of squares beyond 1.8e308",
-            suggestion="rescale the columns with the largest values",
-        )
+    def add(
+        self,
+        matrices: ModelMatrices,
+        layouts: tuple[FactorLayout, ...],
+        basis: WorkingBasis,
+    ) -> Iterator[tuple[tuple[int, int], PairBlocks]]:
+        """Add one chunk's rows, and yield the sums over pairs of factors as they come."""
+        largest = min(4 * max(layout.n_levels for layout in layouts), MOST_ROWS)
+        kept: dict[str, Any] = {"space": self._space, "places": self.places}
+        for rows in _blocks(matrices, layouts, basis, rows=largest, **kept):
+            self._space = rows.columns if rows.columns.base is None else rows.columns.base
+            self.xy += rows.xy.T @ rows.xy
+            for f, layout in enumerate(layouts):
+                if not layout.terms:
+                    continue
+                z, columns = rows.columns[:, rows.effects[f]], rows.joined(f)
+                sums = _sums_by_level(z, rows.codes[f], columns, layout.n_levels)
+                for total, own in zip(self.joined[f], sums, strict=True):
+                    total += own
+                for g in range(f + 1, len(layouts)):
+                    yield (f, g), _pair_sums(rows, rows, f, g, layouts)
+        self._count(matrices)
+
+    def _count(self, matrices: ModelMatrices) -> None:
+        self.n_obs += matrices.n_obs
+        if matrices.weights is not None:
+            self.log_weights += float(np.sum(np.log(matrices.weights)))
+        if not np.isfinite(self.xy).all():
+            raise NumericalError(
+                "the cross-products of the data overflow.",
+                got="sums of squares beyond 1.8e308",
+                suggestion="rescale the columns with the largest values",
+            )
+
+    def total(self, pairs: dict[tuple[int, int], PairBlocks]) -> CrossProducts:
+        """The sums by factor; each array is taken apart once, and no longer here."""
+        gram, fixed = [], []
+        for f in range(len(self.joined)):
+            joined, self.joined[f] = self.joined[f], np.zeros((0, 0, 0))
+            k = len(joined)
+            turned = joined.transpose(0, 2, 1)
+            gram.append(np.ascontiguousarray(turned[:, :k]))
+            fixed.append(np.ascontiguousarray(turned[:, -len(self.xy) :]))
+        return CrossProducts(gram, fixed, self.xy, pairs, self.n_obs, self.log_weights)
 
 
 def working_rows(
     matrices: ModelMatrices, layouts: tuple[FactorLayout, ...], basis: WorkingBasis
 ) -> WorkingRows:
     """All rows at once, weighted and in the working basis."""
-    pieces = list(_blocks(matrices, layouts, basis))
-    if len(pieces) == 1:
-        return pieces[0]
-    factors = range(len(layouts))
-    return WorkingRows(
-        [np.concatenate([piece.z[f] for piece in pieces]) for f in factors],
-        [np.concatenate([piece.codes[f] for piece in pieces]) for f in factors],
-        np.concatenate([piece.xy for piece in pieces]),
-    )
+    return next(_blocks(matrices, layouts, basis, rows=matrices.n_obs))
 
 
 def sums_of(
@@ -142,10 +221,9 @@ def sums_of(
             gram.append(np.zeros((layout.k, layout.k, 0)))
             fixed.append(np.zeros((layout.k, left.xy.shape[1], 0)))
             continue
-        joined = np.hstack([right.z[f], right.xy])
-        sums = sums_by_level(left.z[f], left.codes[f], joined, layout.n_levels)
+        sums = sums_by_level(left.z[f], left.codes[f], right.joined(f), layout.n_levels)
         gram.append(np.ascontiguousarray(sums[:, : layout.k]))
-        fixed.append(np.ascontiguousarray(sums[:, layout.k :]))
+        fixed.append(np.ascontiguousarray(sums[:, -right.xy.shape[1] :]))
         for g in range(f + 1, len(layouts)):
             pairs[f, g] = _pair_sums(left, right, f, g, layouts)
     return CrossProducts(gram, fixed, left.xy.T @ right.xy, pairs)
@@ -175,25 +253,54 @@ def _blocks(
     layouts: tuple[FactorLayout, ...],
     basis: WorkingBasis,
     y: FloatArray | None = None,
+    rows: int = 0,
+    space: FloatArray | None = None,
+    places: Places | None = None,
 ) -> Iterator[WorkingRows]:
-    """Yield the rows in pieces that stay in cache, weighted and in the working basis."""
+    """Yield the rows in pieces that stay in cache, weighted and in the working basis.
+
+    Pieces are of ``rows`` rows where that is more: sums by level cost a pass over all levels. All
+    of them are written into one array (``space`` where it is large enough), so that a piece holds
+    until the next one is asked for.
+    """
     response = matrices.y if y is None else y
-    for start in range(0, matrices.n_obs, ROWS_PER_BLOCK):
-        piece = slice(start, start + ROWS_PER_BLOCK)
+    rows = min(max(rows, ROWS_PER_BLOCK), max(matrices.n_obs, 1))
+    effects, fixed = _places(matrices, layouts, basis) if places is None else places
+    buffer = np.empty((rows, fixed.stop)) if space is None or len(space) < rows else space
+    for start in range(0, max(matrices.n_obs, 1), rows):
+        piece = slice(start, start + rows)
         X = matrices.X[piece]
-        xy = np.empty((len(X), matrices.p + 1))
-        np.matmul(X, basis.fixed, out=xy[:, :-1])
+        columns = buffer[: len(X)]
+        np.matmul(X, basis.fixed, out=columns[:, fixed.start : fixed.stop - 1])
         target = response[piece] - X @ basis.beta
         if matrices.offset is not None:
-            target = target - matrices.offset[piece]
-        xy[:, -1] = target / basis.scale
-        root = None
+            target -= matrices.offset[piece]
+        np.divide(target, basis.scale, out=columns[:, -1])
+        for layout, own in zip(layouts, effects, strict=True):
+            for term in layout.terms if own.start < fixed.start else ():
+                z = matrices.random[term.index].z[piece]
+                np.matmul(z, basis.random[term.index], out=columns[:, own][:, term.columns])
         if matrices.weights is not None:
-            root = np.sqrt(matrices.weights[piece])[:, None]
-            xy *= root
-        z = [_effects(matrices, layout, basis, piece, root, xy) for layout in layouts]
+            columns *= np.sqrt(matrices.weights[piece])[:, None]
         codes = [_codes(matrices, layout)[piece] for layout in layouts]
-        yield WorkingRows(z, codes, xy)
+        yield WorkingRows(columns, effects, fixed, codes)
+
+
+def _places(
+    matrices: ModelMatrices, layouts: tuple[FactorLayout, ...], basis: WorkingBasis
+) -> Places:
+    """Columns of each factor's effects and of [X y]; effects that are columns of X have none."""
+    shared = [_shares_columns(matrices, layout, basis) for layout in layouts]
+    widths = [
+        layout.k if layout.terms and not same else 0
+        for layout, same in zip(layouts, shared, strict=True)
+    ]
+    ends = np.cumsum(widths).tolist()
+    fixed = slice(ends[-1], ends[-1] + matrices.p + 1)
+    return tuple(
+        slice(fixed.start, fixed.start + layout.k) if same else slice(end - width, end)
+        for layout, same, width, end in zip(layouts, shared, widths, ends, strict=True)
+    ), fixed
 
 
 def _codes(matrices: ModelMatrices, layout: FactorLayout) -> CodeArray:
@@ -203,37 +310,34 @@ def _codes(matrices: ModelMatrices, layout: FactorLayout) -> CodeArray:
     return matrices.random[layout.terms[0].index].codes
 
 
-def _effects(
-    matrices: ModelMatrices,
-    layout: FactorLayout,
-    basis: WorkingBasis,
-    piece: slice,
-    root: FloatArray | None,
-    xy: FloatArray,
-) -> FloatArray:
-    """Effects of one factor, (n, k); a view of ``xy`` where they are the fixed effects' columns."""
-    if not layout.terms:
-        return xy[:, :0]
-    blocks = [matrices.random[term.index] for term in layout.terms]
-    bases = [basis.random[term.index] for term in layout.terms]
-    if len(blocks) == 1 and blocks[0].z is matrices.X and np.array_equal(bases[0], basis.fixed):
-        return xy[:, :-1]
-    columns = [block.z[piece] @ transform for block, transform in zip(blocks, bases, strict=True)]
-    effects = columns[0] if len(columns) == 1 else np.hstack(columns)
-    return effects if root is None else effects * root
+def _shares_columns(matrices: ModelMatrices, layout: FactorLayout, basis: WorkingBasis) -> bool:
+    """Whether a factor's effects are the first columns of X, in the working basis too."""
+    if len(layout.terms) != 1:
+        return False
+    index, k = layout.terms[0].index, layout.k
+    first = leads(matrices.random[index].z, matrices.X)
+    return first and np.array_equal(basis.random[index], basis.fixed[:k, :k])
 
 
 def sums_by_level(
     z: FloatArray, codes: CodeArray, columns: FloatArray, n_levels: int
 ) -> FloatArray:
     """Sum of z[:, a] * columns[:, c] within levels, shape (k, n_columns, J)."""
-    n, k = z.shape
-    pointer = np.arange(n + 1, dtype=np.int32)
-    sums = np.empty((k, columns.shape[1], n_levels))
-    for a in range(k):
-        selector = csc_array((z[:, a], codes, pointer), shape=(n_levels, n))
-        sums[a] = np.asarray(selector @ columns).T
+    sums = np.empty((z.shape[1], columns.shape[1], n_levels))
+    for a, own in enumerate(_sums_by_level(z, codes, columns, n_levels)):
+        sums[a] = own.T
     return sums
+
+
+def _sums_by_level(
+    z: FloatArray, codes: CodeArray, columns: FloatArray, n_levels: int
+) -> Iterator[FloatArray]:
+    """Yield, for each column of z, its products with ``columns`` within levels, (J, n_columns)."""
+    n = len(codes)
+    pointer = np.arange(n + 1, dtype=np.int32)
+    for a in range(z.shape[1]):
+        selector = csc_array((z[:, a], codes, pointer), shape=(n_levels, n))
+        yield np.asarray(selector @ columns)
 
 
 def _pair_sums(
@@ -255,24 +359,11 @@ def _pair_sums(
         for b in range(layouts[g].k):
             product = rows.z[f][:, a] * right.z[g][:, b]
             values[a, b] = np.bincount(group, product, len(unique))
-    return PairBlocks(unique // n_right, unique % n_right, values)
+    levels = ((unique // n_right).astype(np.int32), (unique % n_right).astype(np.int32))
+    return PairBlocks(*levels, values)
 
 
 def no_pairs(left: FactorLayout, right: FactorLayout) -> PairBlocks:
     """Two factors without a pair of levels in common."""
-    none = np.zeros(0, dtype=np.int64)
+    none = np.zeros(0, dtype=np.int32)
     return PairBlocks(none, none, np.zeros((left.k, right.k, 0)))
-
-
-def _merged(blocks: list[PairBlocks]) -> PairBlocks:
-    """Sum of several pair blocks of the same two factors."""
-    if len(blocks) == 1:
-        return blocks[0]
-    left = np.concatenate([block.left for block in blocks])
-    right = np.concatenate([block.right for block in blocks])
-    values = np.concatenate([block.values for block in blocks], axis=2)
-    order = np.lexsort((right, left))
-    left, right = left[order], right[order]
-    starts = np.concatenate([[True], (np.diff(left) != 0) | (np.diff(right) != 0)])
-    summed = np.add.reduceat(values[:, :, order], np.nonzero(starts)[0], axis=2)
-    return PairBlocks(left[starts], right[starts], summed)

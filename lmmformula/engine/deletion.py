@@ -23,10 +23,11 @@ import numpy as np
 
 from lmmformula._arrays import FloatArray, IntArray
 from lmmformula.engine.cross import cross_blocks
-from lmmformula.engine.crossproducts import CrossProducts, PairBlocks, accumulate
+from lmmformula.engine.crossproducts import CrossProducts, PairBlocks
 from lmmformula.engine.evaluation import Evaluation
 from lmmformula.engine.kernels import block_product
 from lmmformula.engine.objective import Point
+from lmmformula.engine.summation import sum_products
 from lmmformula.engine.system import BlockedSystem, tail_sums
 from lmmformula.matrices import ModelMatrices
 
@@ -220,20 +221,14 @@ class Downdater:
         )
 
     def _sums(self, matrices: ModelMatrices) -> CrossProducts:
-        layouts, width = self.system.factors, self.system.p + 1
-        total = CrossProducts(
-            gram=[np.zeros((f.k, f.k, f.n_levels)) for f in layouts],
-            fixed=[np.zeros((f.k, width, f.n_levels)) for f in layouts],
-            xy=np.zeros((width, width)),
-        )
-        accumulate(total, matrices, layouts, self.system.basis)
-        return total
+        return sum_products([matrices], self.system.basis, self.system.factors).total
 
     def _left(self, f: int, g: int, part: CrossProducts) -> PairBlocks:
         """Pair sums of two factors without a part's."""
         whole, less = self._pairs[f, g], part.pairs[f, g]
         n = self.system.factors[g].n_levels
-        where = np.searchsorted(whole.left * n + whole.right, less.left * n + less.right)
+        wanted, known = (part.left.astype(np.int64) * n + part.right for part in (less, whole))
+        where = np.searchsorted(known, wanted)
         values = whole.values.copy()
         values[:, :, where] -= less.values
         return PairBlocks(whole.left, whole.right, values)

@@ -178,7 +178,7 @@ class _Curvatures:
             values, vectors = np.linalg.eigh(Sigma + step * move)
             factors.append(vectors * np.sqrt(np.maximum(values, 0.0)))
         objective = self.point.objective
-        return _variance(Evaluation(objective.system, factors, objective.reml), self.rows)
+        return _variance(Evaluation(objective.blocks, factors, objective.reml), self.rows)
 
 
 def _flat(blocks: list[FloatArray]) -> FloatArray:

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import singledispatch
 
 import numpy as np
 
 from lmmformula._arrays import FloatArray
+from lmmformula.engine.alternative import AlternativeSystem, AnySystem
 from lmmformula.engine.evaluation import Evaluation
 from lmmformula.engine.kernels import block_product
+from lmmformula.engine.monte_carlo import MonteCarlo
 from lmmformula.engine.objective import Objective, Point
-from lmmformula.engine.system import BlockedSystem
 from lmmformula.engine.tail_rows import TailRows
 from lmmformula.errors import NumericalError
 
-__all__ = ["Estimates", "conditional_covariances", "estimate", "estimates_at"]
+__all__ = [
+    "Estimates",
+    "conditional_covariances",
+    "estimate",
+    "estimates_at",
+    "modes",
+    "modes_in_columns",
+    "relative_covariances",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,6 +59,8 @@ class Estimates:
         log |X'H^-1X|.
     n_obs, p, n_theta : int
         Counts.
+    monte_carlo : MonteCarlo or None
+        Error of an engine with random probes; None for an exact one.
     """
 
     theta: FloatArray
@@ -65,6 +77,7 @@ class Estimates:
     n_obs: int
     p: int
     n_theta: int
+    monte_carlo: MonteCarlo | None = None
 
     def __repr__(self) -> str:
         return (
@@ -73,12 +86,12 @@ class Estimates:
         )
 
 
-def estimate(system: BlockedSystem, theta: FloatArray, reml: bool = True) -> Estimates:
+def estimate(system: AnySystem, theta: FloatArray, reml: bool = True) -> Estimates:
     """Estimates at a given theta; nothing is optimized.
 
     Parameters
     ----------
-    system : BlockedSystem
+    system : BlockedSystem or AlternativeSystem
     theta : ndarray, shape (n_theta,)
         In the order of ``Estimates.theta``.
     reml : bool, default True
@@ -90,6 +103,8 @@ def estimate(system: BlockedSystem, theta: FloatArray, reml: bool = True) -> Est
     NumericalError
         The criterion cannot be computed there.
     """
+    if isinstance(system, AlternativeSystem):
+        return system.estimate(theta, reml)
     objective = Objective(system, reml)
     return estimates_at(objective.evaluate(objective.phi_from_theta(theta)))
 
@@ -113,7 +128,7 @@ def estimates_at(point: Point) -> Estimates:
         beta=basis.beta + basis.scale * (basis.fixed @ evaluation.beta),
         vcov_beta=sigma2 * (basis.fixed @ evaluation.Phi @ basis.fixed.T),
         sigma=float(np.sqrt(sigma2)),
-        random=_modes(evaluation),
+        random=modes(evaluation),
         objective=float(point.value),
         criterion="REML" if evaluation.reml else "ML",
         pwrss=evaluation.pwrss * basis.scale**2,
@@ -125,25 +140,32 @@ def estimates_at(point: Point) -> Estimates:
     )
 
 
-def _modes(evaluation: Evaluation) -> tuple[FloatArray, ...]:
+@singledispatch
+def modes(evaluation: Evaluation) -> tuple[FloatArray, ...]:
     """Conditional modes of every term, (J, k), in the user's columns."""
-    system, basis = evaluation.system, evaluation.system.basis
+    system = evaluation.system
     per_factor = [evaluation.first_modes.T]
     if evaluation.tail is not None:
         tail = evaluation.tail_modes
         if system.relations is not None:
             tail = system.relations.forward(tail[:, None])[:, 0]
         per_factor += [evaluation.of_factor(tail, f) for f in range(len(system.tail.factors))]
-    modes = {
+    return modes_in_columns(system, per_factor)
+
+
+def modes_in_columns(system: AnySystem, per_factor: list[FloatArray]) -> tuple[FloatArray, ...]:
+    """Modes of every term, (J, k), in the user's columns, from each factor's working ones."""
+    basis = system.basis
+    found = {
         term.index: basis.scale * (values[:, term.columns] @ basis.random[term.index].T)
         for factor, values in zip(system.factors, per_factor, strict=True)
         for term in factor.terms
     }
-    return tuple(modes[index] for index in range(len(modes)))
+    return tuple(found[index] for index in range(len(found)))
 
 
 def conditional_covariances(
-    system: BlockedSystem,
+    system: AnySystem,
     estimates: Estimates,
     relationships: Mapping[str, FloatArray | None] | None = None,
 ) -> tuple[FloatArray, ...]:
@@ -151,7 +173,7 @@ def conditional_covariances(
 
     Parameters
     ----------
-    system : BlockedSystem
+    system : BlockedSystem or AlternativeSystem
         The system that was fitted.
     estimates : Estimates
         Its estimates; theta and sigma are used.
@@ -163,13 +185,22 @@ def conditional_covariances(
     tuple of ndarray, shape (J + m, k, k)
         For every term, in the model's order; uncertainty of the fixed effects is not included.
     """
+    if isinstance(system, AlternativeSystem):
+        return system.conditional_covariances(estimates)
     objective = Objective(system, estimates.criterion == "REML")
     evaluation = objective.evaluate(objective.phi_from_theta(estimates.theta)).evaluation
     sigma2 = estimates.sigma**2
-    N = evaluation.N
+    return tuple(sigma2 * part for part in relative_covariances(evaluation, relationships))
+
+
+def relative_covariances(
+    evaluation: Evaluation, relationships: Mapping[str, FloatArray | None] | None = None
+) -> list[FloatArray]:
+    """As ``conditional_covariances`` at an evaluation, over sigma^2."""
+    system, N = evaluation.system, evaluation.N
     per_factor = [N]
     if evaluation.tail is not None:
-        coupled = evaluation.system.cross.adjoint(evaluation.tail.flat_N)
+        coupled = system.cross.adjoint(evaluation.tail.flat_N)
         per_factor = [N + block_product(block_product(N, coupled), N)]
         per_factor += _tail_covariances(evaluation, relationships or {})
     covariances = {}
@@ -177,8 +208,8 @@ def conditional_covariances(
         for term in factor.terms:
             transform = system.basis.random[term.index]
             part = blocks[term.columns, term.columns].transpose(2, 0, 1)
-            covariances[term.index] = sigma2 * (transform @ part @ transform.T)
-    return tuple(covariances[index] for index in range(len(covariances)))
+            covariances[term.index] = transform @ part @ transform.T
+    return [covariances[index] for index in range(len(covariances))]
 
 
 def _tail_covariances(

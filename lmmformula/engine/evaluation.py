@@ -23,6 +23,7 @@ import numpy as np
 from scipy.linalg import lapack
 
 from lmmformula._arrays import FloatArray, IntArray
+from lmmformula.engine.elimination import eliminated
 from lmmformula.engine.kernels import (
     block_diagonals,
     block_product,
@@ -114,9 +115,9 @@ class Evaluation:
         back = block_product(self.K.transpose(1, 0, 2), self._rows)
         self.tail_xy = system.tail_xy - system.cross.transpose_times(back)
         flat = system.tail_gram - system.cross.schur(self.K)
-        self.tail = Tail(system.tail, Lambdas, flat)
+        self.tail = eliminated(system.tail, Lambdas, flat)
         self.logdet_H += self.tail.logdet
-        self.N_xy = self.tail.apply(self.tail.N, self.tail_xy)
+        self.N_xy = self.tail.N_times(self.tail_xy)
         self.S = self.S - self.tail_xy.T @ self.N_xy
 
     def _finish(self) -> None:
@@ -243,7 +244,7 @@ class Evaluation:
     def _tail_F(self) -> FloatArray:
         """(Z'H^-1X, -Z'r) of the tail, (q_tail, p + 1)."""
         assert self.tail is not None
-        F = self.tail_xy - self.tail.apply(self.tail.A, self.N_xy)
+        F = self.tail_xy - self.tail.A_times(self.N_xy)
         F[:, -1] = F @ self.gamma
         return F
 
@@ -357,12 +358,12 @@ class Evaluation:
         V_x = np.matmul(system.first_xy[:, :p], EW.transpose(0, 2, 1)).sum(axis=0)
         if self.tail is not None and tail is not None:
             V_c = system.cross.transpose_times(EW)
-            AW = self.tail.apply(self.tail.A, tail)
+            AW = self.tail.A_times(tail)
             mixed = V_c.T @ tail
             products = np.block([[products, mixed], [mixed.T, tail.T @ AW]])
             V_x = np.hstack([V_x, self.tail_xy[:, :p].T @ tail])
             V_c = np.hstack([V_c, AW])
-            NV = self.tail.apply(self.tail.N, V_c)
+            NV = self.tail.N_times(V_c)
             products -= V_c.T @ NV
             V_x -= self.tail_xy[:, :p].T @ NV
         return products, V_x

@@ -12,13 +12,16 @@ matrix of the first factor.
 
 from __future__ import annotations
 
+from functools import singledispatch
+
 import numpy as np
 
 from lmmformula._arrays import FloatArray
+from lmmformula.engine.block_layout import BlockTailLayout
 from lmmformula.engine.evaluation import Evaluation
 from lmmformula.engine.kernels import block_product, pair_traces
-from lmmformula.engine.layout import TailLayout
-from lmmformula.engine.tail import Blocks
+from lmmformula.engine.sparse.requirements import require_dense_tail
+from lmmformula.engine.tail import Blocks, BlockTail
 
 __all__ = ["average_information", "exact_hessian", "in_model_order", "residual_forms", "traces"]
 
@@ -54,8 +57,11 @@ def in_model_order(evaluation: Evaluation, matrix: FloatArray) -> FloatArray:
     return matrix if order is None else matrix[np.ix_(order, order)]
 
 
+@singledispatch
 def traces(evaluation: Evaluation) -> FloatArray:
     """tr(P H_i P H_j) for all pairs of directions, by factor."""
+    instead = '`fit(method="dense")`, if its block fits in memory'
+    require_dense_tail(evaluation.system, "the expected curvature", instead)
     if not evaluation.system.first.terms:
         return np.zeros((0, 0)) if evaluation.tail is None else _tail_traces(evaluation)
     inner = _FirstDirections(evaluation)
@@ -66,6 +72,12 @@ def traces(evaluation: Evaluation) -> FloatArray:
     return np.block([[first, mixed], [mixed.T, _tail_traces(evaluation)]])
 
 
+def _blocks(evaluation: Evaluation) -> BlockTail:
+    tail = evaluation.tail
+    assert isinstance(tail, BlockTail)
+    return tail
+
+
 class _FirstDirections:
     """The tail-side pieces of the first factor's directions, computed once for all directions.
 
@@ -74,7 +86,7 @@ class _FirstDirections:
     """
 
     def __init__(self, evaluation: Evaluation) -> None:
-        system, tail = evaluation.system, evaluation.tail
+        system = evaluation.system
         p = system.p
         directions = evaluation.directions[0]
         self.Phi = evaluation.Phi_logdet
@@ -89,14 +101,15 @@ class _FirstDirections:
         self.B: FloatArray | None = None
         self.TB: list[FloatArray] = []
         BTB = self.XX
-        if tail is not None:
+        if evaluation.tail is not None:
+            tail = _blocks(evaluation)
             self.B = -evaluation.N_xy[:, :p]
             extra = []
             E_transposed = evaluation.E.transpose(1, 0, 2)
             for direction, flat in zip(
                 directions, system.cross.grams(evaluation.E, directions), strict=True
             ):
-                blocks = system.tail.blocks(flat)
+                blocks = tail.layout.blocks(flat)
                 self.cc.append(blocks)
                 self.NT.append(tail.products(tail.N, blocks))
                 DX = np.einsum("ab,brj->arj", direction, X)
@@ -117,9 +130,9 @@ def _first_traces(evaluation: Evaluation, inner: _FirstDirections) -> FloatArray
     n = len(directions)
     PhiBTB = np.matmul(inner.Phi, inner.BTB)
     low_rank = np.einsum("irs,jsr->ij", PhiBTB, PhiBTB)
-    tail = evaluation.tail
-    if tail is None:
+    if evaluation.tail is None:
         return local + low_rank
+    tail = _blocks(evaluation)
     for bucket in range(len(tail.N)):
         stacked = np.stack([blocks[bucket] for blocks in inner.NT])
         local += stacked.reshape(n, -1) @ stacked.transpose(0, 1, 3, 2).reshape(n, -1).T
@@ -132,9 +145,8 @@ def _first_traces(evaluation: Evaluation, inner: _FirstDirections) -> FloatArray
 
 def _mixed_traces(evaluation: Evaluation, inner: _FirstDirections) -> FloatArray:
     """First factor against the tail: tr(D_j sum_l [R T_i R']_ll), R the tail's rows of I - A Q."""
-    tail = evaluation.tail
-    assert tail is not None
-    layout = evaluation.system.tail
+    tail = _blocks(evaluation)
+    layout = tail.layout
     columns = []
     F = evaluation.tail_X
     for i, blocks in enumerate(inner.cc):
@@ -157,9 +169,8 @@ def _mixed_traces(evaluation: Evaluation, inner: _FirstDirections) -> FloatArray
 
 def _tail_traces(evaluation: Evaluation) -> FloatArray:
     """Both directions in the tail."""
-    tail = evaluation.tail
-    assert tail is not None
-    layout, directions = evaluation.system.tail, evaluation.directions[1:]
+    tail = _blocks(evaluation)
+    layout, directions = tail.layout, evaluation.directions[1:]
     F, Phi = evaluation.tail_X, evaluation.Phi
     G0 = tail.EA
     removed = None
@@ -191,7 +202,7 @@ def _tail_traces(evaluation: Evaluation) -> FloatArray:
 
 def _bucket_traces(
     blocks: list[FloatArray],
-    layout: TailLayout,
+    layout: BlockTailLayout,
     f: int,
     g: int,
     left: FloatArray,

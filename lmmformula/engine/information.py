@@ -16,19 +16,26 @@ Halekoh and Hojsgaard (2014), J. Stat. Softw. 59(9).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import singledispatch
 
 import numpy as np
 
 from lmmformula._arrays import FloatArray, IntArray
+from lmmformula.engine.alternative import AlternativeSystem, AnySystem
 from lmmformula.engine.evaluation import Evaluation
 from lmmformula.engine.hessian import in_model_order, residual_forms, traces
 from lmmformula.engine.objective import Objective, Point
+from lmmformula.engine.sparse.requirements import require_dense_tail
 from lmmformula.engine.system import BlockedSystem
 
 __all__ = [
     "KenwardRogerPieces",
     "VarianceInformation",
+    "entry_moves",
+    "entry_products",
+    "information_at",
     "kenward_roger_pieces",
+    "pieces_at",
     "variance_information",
 ]
 
@@ -97,22 +104,29 @@ class KenwardRogerPieces:
 
 
 def variance_information(
-    system: BlockedSystem, theta: FloatArray, reml: bool = True
+    system: AnySystem, theta: FloatArray, reml: bool = True
 ) -> VarianceInformation:
     """Pieces of Satterthwaite's approximation at a fit, from exact derivatives.
 
     Parameters
     ----------
-    system : BlockedSystem
+    system : BlockedSystem or AlternativeSystem
     theta : ndarray, shape (n_theta,)
         The optimum.
     reml : bool
         Criterion of the fit.
     """
+    if isinstance(system, AlternativeSystem):
+        return system.variance_information(theta, reml)
     objective = Objective(system, reml)
-    point = objective.evaluate(objective.phi_from_theta(theta))
+    return information_at(objective.evaluate(objective.phi_from_theta(theta)))
+
+
+def information_at(point: Point) -> VarianceInformation:
+    """As ``variance_information``, at a point where the criterion is known."""
+    objective, evaluation = point.objective, point.evaluation
+    system = objective.system
     with objective.threads():
-        evaluation = point.evaluation
         directions = point.effective
         values, vectors = np.linalg.eigh(directions.T @ point.hessian(exact=True) @ directions)
         keep = values > FLAT * max(float(values.max(initial=0.0)), 1e-300)
@@ -148,7 +162,7 @@ def _moves(point: Point, moves: FloatArray) -> tuple[FloatArray, FloatArray, Flo
     evaluation, n = point.evaluation, point.speeds.shape[1]
     entries = point.speeds @ moves[:n]
     forms = in_model_order(evaluation, np.diag(residual_forms(evaluation))).diagonal()
-    moved = _entry_moves(evaluation)
+    moved = entry_moves(evaluation)
     if point.residuals is None:
         return entries, forms, moved
     own, turned = point.residuals.forms(evaluation)
@@ -159,12 +173,13 @@ def _moves(point: Point, moves: FloatArray) -> tuple[FloatArray, FloatArray, Flo
     )
 
 
-def kenward_roger_pieces(system: BlockedSystem, theta: FloatArray) -> KenwardRogerPieces:
+@singledispatch
+def kenward_roger_pieces(system: AnySystem, theta: FloatArray) -> KenwardRogerPieces:
     """Pieces of the Kenward-Roger adjustment at a REML fit.
 
     Parameters
     ----------
-    system : BlockedSystem
+    system : BlockedSystem or PartitionedSystem
     theta : ndarray, shape (n_theta,)
         The REML optimum.
 
@@ -172,11 +187,23 @@ def kenward_roger_pieces(system: BlockedSystem, theta: FloatArray) -> KenwardRog
     -----
     Cost: a few products per pair of variance parameters; O(J k^3) for one grouping factor.
     """
+    assert isinstance(system, BlockedSystem)
+    instead = '`ddf="satterthwaite"`, or `fit(method="dense")` if the dense block fits in memory'
+    require_dense_tail(system, "Kenward and Roger's approximation", instead)
     objective = Objective(system, reml=True)
     phi = objective.phi_from_theta(theta)
     factors, directions = objective.factors(phi), objective.directions(phi)
     with objective.threads():
         restricted, full = (Evaluation(system, factors, kind, directions) for kind in (True, False))
+    return pieces_at(objective, phi, restricted, full)
+
+
+def pieces_at(
+    objective: Objective, phi: FloatArray, restricted: Evaluation, full: Evaluation
+) -> KenwardRogerPieces:
+    """As ``kenward_roger_pieces``, from evaluations by REML and by ML at the same ``phi``."""
+    system = objective.system
+    with objective.threads():
         map_ = _ParameterMap(objective, phi, restricted)
         Phi, sigma2 = restricted.Phi, restricted.pwrss / restricted.nu
         k_full = map_.squared(system.n_obs, _entry_traces(full), traces(full))
@@ -235,12 +262,12 @@ class _ParameterMap:
     def fixed_forms(self, evaluation: Evaluation) -> tuple[FloatArray, FloatArray]:
         """X'H^-1 V_i H^-1 X and X'H^-1 V_i H^-1 V_j H^-1 X in relative units."""
         p = evaluation.system.p
-        moves = _entry_moves(evaluation)[self.free]
+        moves = entry_moves(evaluation)[self.free]
         first = np.concatenate([np.linalg.inv(evaluation.Phi)[None], moves])
         second = np.zeros((len(first), len(first), p, p))
         second[0] = first
         second[:, 0] = first
-        second[1:, 1:] = _entry_products(evaluation)[np.ix_(self.free, self.free)]
+        second[1:, 1:] = entry_products(evaluation)[np.ix_(self.free, self.free)]
         combine = self.combine
         return (
             np.einsum("it,tpq->ipq", combine, first),
@@ -254,7 +281,8 @@ def _entry_traces(evaluation: Evaluation) -> FloatArray:
     return forms if order is None else forms[order]
 
 
-def _entry_moves(evaluation: Evaluation) -> FloatArray:
+@singledispatch
+def entry_moves(evaluation: Evaluation) -> FloatArray:
     """X'H^-1 H_i H^-1 X for every covariance entry, (T, p, p), model order, working basis."""
     system, p = evaluation.system, evaluation.system.p
     parts = []
@@ -273,7 +301,8 @@ def _entry_moves(evaluation: Evaluation) -> FloatArray:
     return moves if order is None else moves[order]
 
 
-def _entry_products(evaluation: Evaluation) -> FloatArray:
+@singledispatch
+def entry_products(evaluation: Evaluation) -> FloatArray:
     """X'H^-1 H_i H^-1 H_j H^-1 X, (T, T, p, p), model order, working basis."""
     system, p = evaluation.system, evaluation.system.p
     directions = evaluation.directions[0]

@@ -1,45 +1,42 @@
-"""Where everything is: terms merged per grouping factor, the elimination order, the tail's shape.
+"""Where everything is: terms merged per grouping factor, the elimination order, the tail.
 
 The factor with most columns is eliminated first (block diagonal). The levels of the other factors
-form the *tail*. Two tail levels are coupled when some eliminated level touches both; the connected
-components of that graph are independent dense blocks. Crossed factors give one component (a dense
-tail), nested factors give one small component for each top-level group (a block-diagonal tail),
-and anything between is sparse. Components of similar size are stored together, padded, so that
-every operation is one batched call.
+form the *tail*. Two tail levels are coupled when some eliminated level touches both. How the
+entries between coupled levels are stored, ``block_layout`` and ``sparse.layout`` say.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
-from lmmformula._arrays import FloatArray, IntArray
+from lmmformula._arrays import CodeArray, FloatArray, IntArray
 from lmmformula.covariance import Structure, make_structure
 from lmmformula.matrices import ModelMatrices
 
-__all__ = ["Bucket", "FactorLayout", "TailLayout", "TermLayout", "factor_layouts", "tail_layout"]
-
-
-SPARSE_MAP_LIMIT = 40_000_000
-"""Entries of a sparse map beyond which the tail is one dense block."""
+__all__ = [
+    "FactorLayout",
+    "LevelPairs",
+    "TailLayout",
+    "TermLayout",
+    "column_starts",
+    "factor_layouts",
+]
 
 
 class LevelPairs(Protocol):
     """Pairs of levels of two factors that occur together."""
 
     @property
-    def left(self) -> IntArray:
+    def left(self) -> CodeArray:
         """Levels of the first factor."""
 
     @property
-    def right(self) -> IntArray:
+    def right(self) -> CodeArray:
         """Levels of the second factor."""
 
 
@@ -110,40 +107,11 @@ class FactorLayout:
         return Lambda
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Bucket:
-    """Components of the tail that are stored together.
+class TailLayout(ABC):
+    """Columns of the tail factors, and where the entries between them are stored.
 
-    Attributes
-    ----------
-    columns : ndarray, shape (B, m)
-        Tail column in every slot of every component; ``n_columns`` of the tail marks padding.
-    parts : tuple of (slice, int)
-        Slots of each tail factor and the number of levels they hold (padding included).
-    offset : int
-        Where the (B, m, m) blocks begin in the flat storage.
-    """
-
-    columns: IntArray
-    parts: tuple[tuple[slice, int], ...]
-    offset: int
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(B, m, m)."""
-        n, m = self.columns.shape
-        return n, m, m
-
-    @property
-    def size(self) -> int:
-        """Length in flat storage."""
-        n, m = self.columns.shape
-        return n * m * m
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class TailLayout:
-    """Columns of the tail factors and the buckets that hold their blocks.
+    Matrices over the tail are symmetric and kept flat, an entry at the position that ``address``
+    gives it.
 
     Attributes
     ----------
@@ -152,66 +120,56 @@ class TailLayout:
     starts : tuple of int
         First tail column of each factor; column of (level, effect) is
         ``start + level * k + effect``.
-    buckets : tuple of Bucket
-    bucket_of, row_of, slot_of : ndarray, shape (n_columns,)
-        Address of every tail column.
     """
 
     factors: tuple[FactorLayout, ...]
     starts: tuple[int, ...]
-    buckets: tuple[Bucket, ...]
-    bucket_of: IntArray
-    row_of: IntArray
-    slot_of: IntArray
 
     @property
     def n_columns(self) -> int:
         """Columns of the tail, X and y apart."""
-        return len(self.slot_of)
+        return sum(factor.n_columns for factor in self.factors)
 
     @property
+    @abstractmethod
     def storage(self) -> int:
-        """Length of the flat storage of all blocks."""
-        return sum(bucket.size for bucket in self.buckets)
+        """Length of the flat storage."""
 
     @property
     def is_single(self) -> bool:
-        """One component: a dense tail."""
-        return len(self.buckets) == 1 and len(self.buckets[0].columns) == 1
+        """One dense block."""
+        return False
 
+    @property
+    @abstractmethod
+    def kind(self) -> str:
+        """A word for the way of storing: none, dense, blocks or sparse."""
+
+    @property
+    @abstractmethod
+    def factor_entries(self) -> int:
+        """Entries that the elimination stores, padding included."""
+
+    @property
+    @abstractmethod
+    def traces_are_cheap(self) -> bool:
+        """Whether the traces of the exact Hessian cost little beside an evaluation."""
+
+    @abstractmethod
     def address(self, left: IntArray, right: IntArray) -> IntArray:
-        """Flat storage positions of entries (left, right); both must share a component."""
-        if self.is_single:
-            return left * self.n_columns + right
-        offset = np.array([bucket.offset for bucket in self.buckets])
-        width = np.array([bucket.columns.shape[1] for bucket in self.buckets])
-        bucket = self.bucket_of[left]
-        m = width[bucket]
-        position: IntArray = (
-            offset[bucket] + (self.row_of[left] * m + self.slot_of[left]) * m + self.slot_of[right]
-        )
-        return position
+        """Flat storage positions of entries (left, right), which must be coupled."""
 
-    def blocks(self, flat: FloatArray) -> list[FloatArray]:
-        """Views of the flat storage, one (B, m, m) array for each bucket."""
-        return [
-            flat[bucket.offset : bucket.offset + bucket.size].reshape(bucket.shape)
-            for bucket in self.buckets
-        ]
+    @abstractmethod
+    def completed(self, flat: FloatArray) -> FloatArray:
+        """Storage of B + B' for B with each entry on one side only; in place."""
 
-    def gather(self, values: FloatArray) -> list[FloatArray]:
-        """Rows of ``values`` (n_columns, t) by bucket, shape (B, m, t), zero in the padding."""
-        if self.is_single:
-            return [values[None]]
-        padded = np.concatenate([values, np.zeros((1, values.shape[1]))])
-        return [padded[bucket.columns] for bucket in self.buckets]
+    @abstractmethod
+    def times(self, flat: FloatArray, values: FloatArray) -> FloatArray:
+        """A matrix in flat storage times ``values`` (n_columns, t)."""
 
-    def apply(self, blocks: list[FloatArray], values: FloatArray) -> FloatArray:
-        """Block-diagonal ``blocks`` times ``values`` (n_columns, t)."""
-        gathered = self.gather(values)
-        return self.scatter(
-            [np.matmul(block, part) for block, part in zip(blocks, gathered, strict=True)]
-        )
+    @abstractmethod
+    def inner(self, left: FloatArray, right: FloatArray) -> float:
+        """Sum of the products of all entries of two matrices in flat storage."""
 
     def side_by_side(self, per_factor: list[FloatArray]) -> FloatArray:
         """Columns of the tail from each factor's own (J, k, c), side by side."""
@@ -224,14 +182,10 @@ class TailLayout:
             position += width
         return columns
 
-    def scatter(self, parts: list[FloatArray]) -> FloatArray:
-        """Inverse of ``gather``."""
-        if self.is_single:
-            return parts[0][0]
-        values = np.zeros((self.n_columns + 1, parts[0].shape[2]))
-        for bucket, part in zip(self.buckets, parts, strict=True):
-            values[bucket.columns] = part
-        return values[:-1]
+
+def column_starts(factors: tuple[FactorLayout, ...]) -> tuple[int, ...]:
+    """First tail column of each factor."""
+    return tuple(np.cumsum([0, *(factor.n_columns for factor in factors)])[:-1].tolist())
 
 
 def factor_layouts(matrices: ModelMatrices) -> tuple[FactorLayout, ...]:
@@ -260,106 +214,3 @@ def factor_layouts(matrices: ModelMatrices) -> tuple[FactorLayout, ...]:
     if not layouts or layouts[0].relationship is not None:
         layouts.insert(0, FactorLayout("", 0, ()))
     return tuple(layouts)
-
-
-def tail_layout(
-    factors: tuple[FactorLayout, ...], pairs: Sequence[LevelPairs], n_first: int
-) -> TailLayout:
-    """Find the tail's components and pack them into buckets.
-
-    Parameters
-    ----------
-    factors : tuple of FactorLayout
-        The tail's factors.
-    pairs : sequence of LevelPairs
-        For each tail factor the (eliminated level, tail level) pairs that occur together.
-    n_first : int
-        Number of levels of the eliminated factor.
-
-    Notes
-    -----
-    Components so widely crossed that their sparse map would be too large are treated as one, and
-    so is a tail with related levels.
-    """
-    starts = tuple(np.cumsum([0, *(factor.n_columns for factor in factors)])[:-1].tolist())
-    n_columns = sum(factor.n_columns for factor in factors)
-    if not factors:
-        empty = np.zeros(0, dtype=np.int64)
-        return TailLayout((), (), (), empty, empty, empty)
-    component = [np.zeros(factor.n_levels, dtype=np.int64) for factor in factors]
-    related = any(factor.relationship is not None for factor in factors)
-    if not related and sparse_map_size(factors, pairs, n_first) <= SPARSE_MAP_LIMIT:
-        component = _components(factors, pairs, n_first)
-    buckets = _pack(factors, starts, component, n_columns)
-    bucket_of, row_of, slot_of = (np.zeros(n_columns, dtype=np.int64) for _ in range(3))
-    for number, bucket in enumerate(buckets):
-        rows, slots = np.nonzero(bucket.columns < n_columns)
-        columns = bucket.columns[rows, slots]
-        bucket_of[columns], row_of[columns], slot_of[columns] = number, rows, slots
-    return TailLayout(factors, starts, buckets, bucket_of, row_of, slot_of)
-
-
-def sparse_map_size(
-    factors: tuple[FactorLayout, ...], pairs: Sequence[LevelPairs], n_first: int
-) -> float:
-    """Pairs of tail columns that share an eliminated level, summed over those levels."""
-    touched = np.zeros(n_first)
-    for factor, pair in zip(factors, pairs, strict=True):
-        touched += factor.k * np.bincount(pair.left, minlength=n_first)
-    return float(np.sum(touched * (touched + 1.0))) / 2.0
-
-
-def _components(
-    factors: tuple[FactorLayout, ...], pairs: Sequence[LevelPairs], n_first: int
-) -> list[IntArray]:
-    """Component number of every level of every tail factor."""
-    offsets = np.cumsum([n_first, *(factor.n_levels for factor in factors)])
-    rows = np.concatenate([pair.left for pair in pairs])
-    columns = np.concatenate(
-        [pair.right + offset for pair, offset in zip(pairs, offsets[:-1], strict=True)]
-    )
-    n_nodes = int(offsets[-1])
-    graph = coo_array((np.ones(len(rows), dtype=np.int8), (rows, columns)), (n_nodes, n_nodes))
-    _, label = connected_components(graph, directed=False)
-    return [np.asarray(label[start:stop], dtype=np.int64) for start, stop in pairwise(offsets)]
-
-
-def _pack(
-    factors: tuple[FactorLayout, ...],
-    starts: tuple[int, ...],
-    component: list[IntArray],
-    n_columns: int,
-) -> tuple[Bucket, ...]:
-    """Components with the same (rounded-up) number of levels per factor share a bucket."""
-    labels, inverse = np.unique(np.concatenate(component), return_inverse=True)
-    n_components = len(labels)
-    split = np.split(inverse, np.cumsum([len(part) for part in component])[:-1])
-    counts = np.stack([np.bincount(part, minlength=n_components) for part in split], axis=1)
-    rounded = counts
-    if n_components > 1:
-        rounded = np.where(counts > 2, 2 ** np.ceil(np.log2(np.maximum(counts, 1))), counts).astype(
-            np.int64
-        )
-    shapes, shape_of = np.unique(rounded, axis=0, return_inverse=True)
-    order = [np.argsort(part, kind="stable") for part in split]
-    first = [np.concatenate([[0], np.cumsum(counts[:, f])]) for f in range(len(factors))]
-    buckets, offset = [], 0
-    for number in range(len(shapes)):
-        members = np.nonzero(shape_of == number)[0]
-        held = counts[members].max(axis=0)
-        parts, columns, slot = [], [], 0
-        for f, factor in enumerate(factors):
-            n, k = int(held[f]), factor.k
-            position = first[f][members][:, None] + np.arange(n)
-            present = np.arange(n) < counts[members, f][:, None]
-            level = order[f][np.where(present, position, 0)]
-            column = starts[f] + level[:, :, None] * k + np.arange(k)
-            columns.append(
-                np.where(present[:, :, None], column, n_columns).reshape(len(members), n * k)
-            )
-            parts.append((slice(slot, slot + n * k), n))
-            slot += n * k
-        bucket = Bucket(np.concatenate(columns, axis=1), tuple(parts), offset)
-        buckets.append(bucket)
-        offset += bucket.size
-    return tuple(buckets)

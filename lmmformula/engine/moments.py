@@ -15,7 +15,17 @@ from lmmformula.engine.crossproducts import CrossProducts
 from lmmformula.engine.kernels import block_product, pair_traces
 from lmmformula.engine.layout import FactorLayout, TailLayout
 
-__all__ = ["dense_moments", "moment_matrix", "restricted_moments"]
+__all__ = [
+    "crossing_moments",
+    "dense_moments",
+    "moment_matrix",
+    "projected",
+    "restricted_moments",
+]
+
+
+MOST_ELEMENTS = 1_000_000
+"""Numbers of one array while levels are gone through."""
 
 
 class Arranged(Protocol):
@@ -121,16 +131,44 @@ def restricted_moments(system: Arranged, full: FloatArray) -> FloatArray:
 
     X has orthogonal columns of mean square one in the working basis, so P_0 = I - XX'/n.
     """
-    n, p = system.n_obs, system.p
-    if p == 0:
+    if system.p == 0:
         return full
+    return projected(full, *crossing_moments(system), system.n_obs)
+
+
+def crossing_moments(system: Arranged) -> tuple[FloatArray, FloatArray]:
+    """tr(X'H_iH_jX), (T, T), and X'H_iX, (T, p, p); additive where levels do not meet."""
+    if not system.tail.factors:
+        return _first_alone(system)
     columns, moves = _moved_columns(system)
-    crossing = _working_gram(system, *columns).reshape(len(moves), p, len(moves), p)
-    inner = (
-        full[:-1, :-1]
-        - 2.0 * np.einsum("iaja->ij", crossing) / n
-        + np.einsum("iab,jab->ij", moves, moves) / n**2
-    )
+    crossing = _working_gram(system, *columns).reshape(len(moves), system.p, len(moves), system.p)
+    return np.einsum("iaja->ij", crossing), moves
+
+
+def _first_alone(system: Arranged) -> tuple[FloatArray, FloatArray]:
+    """As ``crossing_moments`` without a tail: some levels at a time, in bounded memory."""
+    directions, k, p = system.first.moment_directions, system.first.k, system.p
+    width = len(directions) * p
+    crossing, moves = np.zeros((width, width)), np.zeros((len(directions), p, p))
+    step = max(1, MOST_ELEMENTS // max(1, k * width))
+    for start in range(0, system.first.n_levels, step):
+        levels = slice(start, start + step)
+        F = system.first_xy[:, :p, levels]
+        columns = np.einsum("tab,brj->atrj", directions, F)
+        moves += np.einsum("asj,atrj->tsr", F, columns)
+        columns = columns.reshape(k, width, -1)
+        for own, moved in zip(
+            columns, block_product(system.gram[:, :, levels], columns), strict=True
+        ):
+            crossing += own @ moved.T
+    squares = crossing.reshape(len(directions), p, len(directions), p)
+    return np.einsum("iaja->ij", squares), moves
+
+
+def projected(full: FloatArray, crossing: FloatArray, moves: FloatArray, n: int) -> FloatArray:
+    """Traces with P_0 from those with I, and from ``crossing_moments``."""
+    p = moves.shape[1]
+    inner = full[:-1, :-1] - 2.0 * crossing / n + np.einsum("iab,jab->ij", moves, moves) / n**2
     edge = full[:-1, -1] - np.einsum("iaa->i", moves) / n
     return np.block([[inner, edge[:, None]], [edge[None], np.full((1, 1), n - p)]])
 
@@ -166,5 +204,5 @@ def _working_gram(system: Arranged, first: FloatArray, tail: FloatArray | None) 
     if tail is None:
         return products
     mixed = system.cross.transpose_times(first).T @ tail
-    own = tail.T @ system.tail.apply(system.tail.blocks(system.tail_gram), tail)
+    own = tail.T @ system.tail.times(system.tail_gram, tail)
     return np.block([[products, mixed], [mixed.T, own]])

@@ -14,6 +14,7 @@ import numpy as np
 
 from lmmformula._arrays import FloatArray
 from lmmformula.covariance import semidefinite_cholesky
+from lmmformula.engine.alternative import AnySystem
 from lmmformula.engine.evaluation import Evaluation
 from lmmformula.engine.hessian import average_information, exact_hessian, residual_forms
 from lmmformula.engine.layout import TermLayout
@@ -83,6 +84,8 @@ class Point:
 
     def hessian(self, *, exact: bool) -> FloatArray:
         """Second derivatives (exact) or the average information, (n_phi, n_phi)."""
+        if exact and not self.objective.has_traces:
+            return self._differences(0)
         with self.objective.threads():
             entries = (exact_hessian if exact else average_information)(self.evaluation)
         speeds = self.speeds
@@ -114,18 +117,25 @@ class Point:
         return np.block([[inner, mixed], [mixed.T, own]])
 
     def _differenced(self, inner: FloatArray) -> FloatArray:
-        """Rows of the residuals' parameters: central differences of the exact gradient."""
-        n, total = len(inner), len(self.phi)
+        """Exact derivatives, with rows of the residuals' parameters by differences."""
+        n = len(inner)
+        hessian = self._differences(n)
+        hessian[:n, :n] = inner
+        return hessian
+
+    def _differences(self, start: int) -> FloatArray:
+        """Rows and columns from ``start`` on, by central differences of the exact gradient."""
+        total = len(self.phi)
         hessian = np.zeros((total, total))
-        for j, step in enumerate(DIFFERENCE * np.eye(total)[n:], n):
+        for j, step in enumerate(DIFFERENCE * np.eye(total)[start:], start):
             ahead, behind = (self.objective.computed(self.phi + s * step) for s in (1.0, -1.0))
             ends = [point for point in (ahead, self, behind) if np.isfinite(point.value)]
             first, last = ends[0], ends[-1]  # one-sided where R is not positive definite beyond
             width = max(first.phi[j] - last.phi[j], DIFFERENCE)
             hessian[j] = (first.gradient - last.gradient) / width
-        hessian[:n, n:] = hessian[n:, :n].T
-        hessian[:n, :n] = inner
-        hessian[n:, n:] = 0.5 * (hessian[n:, n:] + hessian[n:, n:].T)
+        hessian[:start, start:] = hessian[start:, :start].T
+        own = hessian[start:, start:]
+        hessian[start:, start:] = 0.5 * (own + own.T)
         return hessian
 
     @cached_property
@@ -150,19 +160,22 @@ class Objective:
 
     Parameters
     ----------
-    system : BlockedSystem
+    system : BlockedSystem or AlternativeSystem
+        The criterion itself can be computed for blocks; the parameters of any model are known.
     reml : bool, default True
 
     Attributes
     ----------
     n_evaluations : int
-        Number of times the criterion was computed, whatever for.
+        Number of times the criterion was computed, differences of gradients apart.
+    has_traces : bool
+        Whether the exact Hessian has a formula; a sparse tail takes differences of the gradient.
     rounding : float
         Differences of the criterion below this are rounding, at the point computed last: the
         residual sum of squares is what remains of a larger sum.
     """
 
-    def __init__(self, system: BlockedSystem, reml: bool = True) -> None:
+    def __init__(self, system: AnySystem, reml: bool = True) -> None:
         self.system, self.reml = system, reml
         self.n_evaluations = 0
         ends = np.cumsum([term.structure.n_phi for term in system.terms], dtype=np.int64)
@@ -175,6 +188,7 @@ class Objective:
         self.n_residual = residual.covariance.n_phi if residual is not None else 0
         self.n_phi = self.n_terms_phi + self.n_residual
         self.hessian_is_cheap = system.hessian_is_cheap and not self.n_residual
+        self.has_traces = not (isinstance(system, BlockedSystem) and system.tail.kind == "sparse")
         self.rounding = UNIT_ROUNDING * system.n_obs
 
     def threads(self) -> AbstractContextManager[Any]:
@@ -202,9 +216,15 @@ class Objective:
         self.n_evaluations += 1
         return self.computed(phi)
 
+    @property
+    def blocks(self) -> BlockedSystem:
+        """The system, whose blocks the criterion is computed from."""
+        assert isinstance(self.system, BlockedSystem)
+        return self.system
+
     def computed(self, phi: FloatArray) -> Point:
         """The criterion as a part of something else, such as a difference of gradients."""
-        residuals, system = None, self.system
+        residuals, system = None, self.blocks
         with self.threads():
             if system.residual is not None:
                 residuals = ResidualPoint.of(system, self.residual_part(phi))
@@ -220,7 +240,7 @@ class Objective:
     def start(self, size: float | None = None) -> FloatArray:
         """Starting values from moments, or ``size`` times the identity for every term."""
         if size is None:
-            terms = moment_start(self.system, self.reml)
+            terms = moment_start(self.blocks, self.reml)
             return self._best_start(np.append(terms, self._residual_start()))
         starts = [term.structure.start(size) for term in self.system.terms]
         return np.concatenate([np.zeros(0), *starts, self._residual_start()])

@@ -30,6 +30,7 @@ from lmmformula.engine.evaluation import Evaluation
 from lmmformula.engine.kernels import block_product
 from lmmformula.engine.kriging import NewPlaces, kriged, new_places
 from lmmformula.engine.objective import Objective
+from lmmformula.engine.sparse.rows import row_variances
 from lmmformula.engine.system import BlockedSystem
 from lmmformula.engine.tail_rows import TailRows
 from lmmformula.matrices import RandomBlock
@@ -181,10 +182,15 @@ class JointCovariance:
             for a in range(z.shape[1]):
                 gaps -= z[:, a, None] * carried[a, codes]
             known.append((z, codes.astype(np.int64)))
-        if known[0] is not None:
-            random += _row_forms(self._first_blocks, *known[0])
-        if tail is not None:
-            random += self._tail_forms(tail, known, n)
+        if tail is not None and self.system.tail.kind == "sparse":
+            random += row_variances(self.evaluation, known, n)
+            if known[0] is not None:
+                random += _row_forms(self.evaluation.N, *known[0])
+        else:
+            if known[0] is not None:
+                random += _row_forms(self._first_blocks, *known[0])
+            if tail is not None:
+                random += self._tail_forms(tail, known, n)
         fixed = np.einsum("ip,pq,iq->i", gaps, self.evaluation.Phi, gaps, optimize=True)
         return ErrorForms(random, fixed, new, gaps)
 

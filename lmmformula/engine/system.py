@@ -5,38 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain
 
 import numpy as np
 
-from lmmformula._arrays import FloatArray, IntArray
-from lmmformula.engine.basis import EXACT_FIT, WorkingBasis, centred, learn_basis, solved
+from lmmformula._arrays import CodeArray, FloatArray, IntArray
+from lmmformula.engine.basis import WorkingBasis, centred, learn_basis
+from lmmformula.engine.block_layout import tail_layout
 from lmmformula.engine.cross import Cross, cross_blocks
 from lmmformula.engine.crossproducts import (
     CrossProducts,
     PairBlocks,
-    accumulate,
     no_pairs,
     response_products,
 )
-from lmmformula.engine.layout import (
-    FactorLayout,
-    TailLayout,
-    TermLayout,
-    factor_layouts,
-    tail_layout,
-)
+from lmmformula.engine.layout import FactorLayout, TailLayout, TermLayout, factor_layouts
 from lmmformula.engine.moments import dense_moments, moment_matrix, restricted_moments
 from lmmformula.engine.relationship import Relations
 from lmmformula.engine.residuals.model import ResidualModel
+from lmmformula.engine.summation import DataSums, check_residual, sum_products
 from lmmformula.engine.threads import limited_threads
 from lmmformula.errors import DesignError, DimensionError
 from lmmformula.matrices import ModelMatrices
 
-__all__ = ["BlockedSystem", "assemble", "rearranged", "replace_response", "tail_sums"]
+__all__ = ["BlockedSystem", "arranged", "assemble", "rearranged", "replace_response", "tail_sums"]
 
 MEMORY_LIMIT = 16e9
 BLOCKS_HELD = 5
-CHEAP_BLOCK = 600
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,15 +145,12 @@ class BlockedSystem:
     @property
     def hessian_is_cheap(self) -> bool:
         """Whether the exact Hessian costs little beside an evaluation."""
-        return max((b.columns.shape[1] for b in self.tail.buckets), default=0) <= CHEAP_BLOCK
+        return self.tail.traces_are_cheap
 
     def __repr__(self) -> str:
-        tail = "none" if not self.tail.factors else "blocks"
-        if self.tail.is_single:
-            tail = "dense"
         return (
             f"BlockedSystem(n_obs={self.n_obs}, p={self.p}, q={self.q}, "
-            f"first={self.first.group!r}, tail={tail!r})"
+            f"first={self.first.group!r}, tail={self.tail.kind!r})"
         )
 
 
@@ -168,7 +160,8 @@ def assemble(chunks: Iterable[ModelMatrices]) -> BlockedSystem:
     Parameters
     ----------
     chunks : iterable of ModelMatrices
-        Pieces of one design: the same columns, terms and levels in each.
+        Pieces of one design: the same columns, terms and levels in each. Structured residuals
+        need all rows in one piece.
 
     Returns
     -------
@@ -186,20 +179,33 @@ def assemble(chunks: Iterable[ModelMatrices]) -> BlockedSystem:
     -----
     Cost: one pass over the rows, O(n k (k + p)); nothing later touches them again.
     """
-    total: CrossProducts | None = None
+    pieces = iter(chunks)
+    first = next(pieces, None)
+    if first is not None and first.n_obs and first.residual is not None:
+        with limited_threads():
+            return _structured(first, factor_layouts(first), learn_basis(first))
+    return arranged(sum_products(pieces if first is None else chain([first], pieces)))
+
+
+def arranged(sums: DataSums, tail: TailLayout | None = None) -> BlockedSystem:
+    """Arrange sums over rows for elimination.
+
+    Parameters
+    ----------
+    sums : DataSums
+        Not modified.
+    tail : TailLayout, optional
+        How the factors after the first are stored (``method.layout_for``); by default as dense
+        blocks of coupled levels.
+
+    Raises
+    ------
+    DesignError
+        A response that X reproduces exactly, or crossed factors whose dense block would not fit in
+        memory.
+    """
     with limited_threads():
-        for matrices in chunks:
-            if not matrices.n_obs:
-                continue
-            if total is None:
-                layouts, basis = factor_layouts(matrices), learn_basis(matrices)
-                if matrices.residual is not None:
-                    return _structured(matrices, layouts, basis)
-                total = _zero(layouts, matrices.p)
-            accumulate(total, matrices, layouts, basis)
-        if total is None:
-            raise DesignError("there are no rows to fit.", suggestion="check `subset`")
-        return _arranged(total, layouts, basis)
+        return _arranged(sums.total, sums.layouts, sums.basis, tail)
 
 
 def replace_response(
@@ -245,7 +251,7 @@ def replace_response(
         tail_xy[:, -1] = column[:, 0]
     xy = system.xy.copy()
     xy[-1] = xy[:, -1] = corner
-    _check_residual(xy, system.n_obs)
+    check_residual(xy, system.n_obs)
     return replace(system, basis=basis, first_xy=first_xy, tail_xy=tail_xy, xy=xy)
 
 
@@ -287,44 +293,25 @@ def _structured(
     if like is None:
         system = _arranged(total, layouts, basis)
     else:
-        _check_residual(total.xy, total.n_obs)
+        check_residual(total.xy, total.n_obs)
         system = rearranged(like, total)
     return replace(system, basis=basis, residual=residual, pairs=total.pairs)
 
 
-def _zero(layouts: tuple[FactorLayout, ...], p: int) -> CrossProducts:
-    """Empty sums."""
-    return CrossProducts(
-        gram=[np.zeros((f.k, f.k, f.n_levels)) for f in layouts],
-        fixed=[np.zeros((f.k, p + 1, f.n_levels)) for f in layouts],
-        xy=np.zeros((p + 1, p + 1)),
-    )
-
-
-def _check_residual(xy: FloatArray, n_obs: int) -> None:
-    """Raise where X reproduces the response exactly."""
-    p = len(xy) - 1
-    explained = xy[:p, p] @ solved(xy[:p, :p], xy[:p, p])
-    if not xy[p, p] - explained > n_obs * EXACT_FIT**2:
-        raise DesignError(
-            "the fixed effects reproduce the response exactly, so no residual variance is left to "
-            "estimate.",
-            got="a residual sum of squares of zero, up to rounding",
-            suggestion="check that the response is not among the predictors, nor rounded to a "
-            "function of them",
-        )
-
-
 def _arranged(
-    total: CrossProducts, layouts: tuple[FactorLayout, ...], basis: WorkingBasis
+    total: CrossProducts,
+    layouts: tuple[FactorLayout, ...],
+    basis: WorkingBasis,
+    tail: TailLayout | None = None,
 ) -> BlockedSystem:
     """Put the sums where the elimination wants them."""
-    _check_residual(total.xy, total.n_obs)
+    check_residual(total.xy, total.n_obs)
     first, rest = layouts[0], layouts[1:]
     none = no_pairs
     pairs = [total.pairs.get((0, g), none(first, right)) for g, right in enumerate(rest, 1)]
-    tail = tail_layout(rest, pairs, first.n_levels)
-    _check_memory(tail, layouts)
+    tail = tail_layout(rest, pairs, first.n_levels) if tail is None else tail
+    if tail.kind != "sparse":
+        _check_memory(tail, layouts)
     cross = cross_blocks(first, tail, pairs)
     tail_gram, tail_xy = tail_sums(total, tail)
     system = BlockedSystem(
@@ -377,11 +364,12 @@ def _tail_gram(total: CrossProducts, tail: TailLayout) -> FloatArray:
     """Z'WZ of the tail in its flat storage."""
     flat = np.zeros(tail.storage)
 
-    def column(factor: int, level: IntArray, effect: int) -> IntArray:
-        return tail.starts[factor] + level * tail.factors[factor].k + effect
+    def column(factor: int, level: CodeArray, effect: int) -> IntArray:
+        columns: IntArray = level.astype(np.int64) * tail.factors[factor].k
+        return columns + (tail.starts[factor] + effect)
 
     for f, layout in enumerate(tail.factors):
-        levels = np.arange(layout.n_levels)
+        levels = np.arange(layout.n_levels, dtype=np.int32)
         for a in range(layout.k):
             for b in range(layout.k):
                 where = tail.address(column(f, levels, a), column(f, levels, b))

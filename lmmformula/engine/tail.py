@@ -1,17 +1,18 @@
-"""Elimination of the tail: dense blocks of coupled levels, batched over components."""
+"""Elimination of the tail: what every storage offers, and dense blocks batched by component."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from functools import cached_property
 
 import numpy as np
 from scipy.linalg import lapack
 
 from lmmformula._arrays import FloatArray
-from lmmformula.engine.layout import Bucket, TailLayout
+from lmmformula.engine.block_layout import BlockTailLayout, Bucket
 from lmmformula.engine.threads import product
 
-__all__ = ["Blocks", "Tail"]
+__all__ = ["BlockTail", "Blocks", "Tail", "inverted"]
 
 Blocks = list[FloatArray]
 """One (B, m, m) array for each bucket."""
@@ -21,29 +22,76 @@ SMALL = 64
 WELL_CONDITIONED = 1e-3
 
 
-class Tail:
-    """The tail's Gram blocks A after the first elimination, and their own elimination.
+class Tail(ABC):
+    """The tail's cross-products A after the first elimination, and their own elimination.
 
     With M = I + Lambda' A Lambda: ``logdet`` is log |M| and ``N = Lambda M^-1 Lambda'``, so that
-    what comes after loses ``B' N B``. Valid for singular Lambda. Where Sigma = Lambda Lambda' is
-    well conditioned and the blocks are large, products with ``E = I - A N`` are taken as
-    ``Sigma^-1 N``, which needs no matrix product.
+    what comes after loses ``B' N B``. Valid for singular Lambda.
+
+    Attributes
+    ----------
+    Lambdas : list of ndarray, shape (k, k)
+        Relative covariance factor of each tail factor.
+    logdet : float
     """
 
-    def __init__(self, layout: TailLayout, Lambdas: list[FloatArray], flat: FloatArray) -> None:
+    Lambdas: list[FloatArray]
+    logdet: float
+
+    @property
+    @abstractmethod
+    def flat_N(self) -> FloatArray:
+        """N in the tail's flat storage."""
+
+    @abstractmethod
+    def A_times(self, values: FloatArray) -> FloatArray:
+        """``A @ values``; values (q_tail, t)."""
+
+    @abstractmethod
+    def N_times(self, values: FloatArray) -> FloatArray:
+        """``N @ values``; values (q_tail, t)."""
+
+    @abstractmethod
+    def residual_gram_sums(self, factor: int) -> FloatArray:
+        """Sum over levels of the diagonal blocks of ``A - A N A``, (k, k)."""
+
+
+class BlockTail(Tail):
+    """Dense blocks, inverted.
+
+    Where Sigma = Lambda Lambda' is well conditioned and the blocks are large, products with
+    ``E = I - A N`` are taken as ``Sigma^-1 N``, which needs no matrix product.
+    """
+
+    def __init__(
+        self, layout: BlockTailLayout, Lambdas: list[FloatArray], flat: FloatArray
+    ) -> None:
         self.layout, self.Lambdas = layout, Lambdas
         self.A = layout.blocks(flat)
-        self.flat_N = np.empty(layout.storage)
-        self.N = layout.blocks(self.flat_N)
+        self._flat_N = np.empty(layout.storage)
+        self.N = layout.blocks(self._flat_N)
         self.logdet = 0.0
         transposed = [Lambda.T for Lambda in Lambdas]
         for bucket, A, N in zip(layout.buckets, self.A, self.N, strict=True):
             M = _sandwich(transposed, A, bucket)
             index = np.arange(M.shape[1])
             M[:, index, index] += 1.0
-            logdet, inverse = _inverse(M)
+            logdet, inverse = inverted(M)
             self.logdet += logdet
             N[:] = _sandwich(Lambdas, inverse, bucket)
+
+    @property
+    def flat_N(self) -> FloatArray:
+        """The blocks of N."""
+        return self._flat_N
+
+    def A_times(self, values: FloatArray) -> FloatArray:
+        """Batched products."""
+        return self.layout.apply(self.A, values)
+
+    def N_times(self, values: FloatArray) -> FloatArray:
+        """Batched products."""
+        return self.layout.apply(self.N, values)
 
     def apply(self, blocks: Blocks, values: FloatArray) -> FloatArray:
         """Block-diagonal ``blocks`` times ``values`` (q_tail, t)."""
@@ -182,7 +230,7 @@ def _sandwich(factors: list[FloatArray], blocks: FloatArray, bucket: Bucket) -> 
     return _left(factors, half, bucket)
 
 
-def _inverse(M: FloatArray) -> tuple[float, FloatArray]:
+def inverted(M: FloatArray) -> tuple[float, FloatArray]:
     """Log-determinant and inverse of positive definite blocks (B, m, m); ``M`` is overwritten.
 
     A matrix that is not positive definite gives a log-determinant of NaN.

@@ -15,7 +15,7 @@ import numpy as np
 from lmmformula._arrays import FloatArray, IntArray
 from lmmformula.engine.evaluation import Evaluation
 from lmmformula.engine.relationship import Relations
-from lmmformula.engine.tail import Tail
+from lmmformula.engine.tail import BlockTail, Tail
 
 __all__ = ["CHUNK_ELEMENTS", "TailRows"]
 
@@ -73,10 +73,16 @@ class TailRows:
         n = self.relations.n_rows
         return self.relations.outward(self.tail.flat_N).reshape(n, n)
 
+    @property
+    def _blocks(self) -> BlockTail:
+        """The tail as dense blocks; rows of a sparse one are in ``sparse.rows``."""
+        assert isinstance(self.tail, BlockTail)
+        return self.tail
+
     @cached_property
     def component(self) -> IntArray:
         """Number of the independent component that holds each column."""
-        layout = self.system.tail
+        layout = self._blocks.layout
         if self.relations is not None:
             return np.zeros(self.relations.n_rows, dtype=np.int64)
         starts = np.cumsum([0, *(len(bucket.columns) for bucket in layout.buckets)])
@@ -104,19 +110,19 @@ class TailRows:
 
     def slots(self, columns: IntArray) -> IntArray:
         """Where ``coupled`` holds columns."""
-        return columns if self.relations is not None else self.system.tail.slot_of[columns]
+        return columns if self.relations is not None else self._blocks.layout.slot_of[columns]
 
     @cached_property
     def _packed(self) -> FloatArray:
         """N as (q_tail, m): the entries of a column by slot in its component."""
-        layout = self.system.tail
+        layout, N = self._blocks.layout, self._blocks.N
         if self.relations is not None:
-            return self.relations.forward(self.tail.N[0][0]).T
+            return self.relations.forward(N[0][0]).T
         if layout.is_single:
-            return self.tail.N[0][0]
+            return N[0][0]
         width = max(bucket.columns.shape[1] for bucket in layout.buckets)
         packed = np.zeros((layout.n_columns + 1, width))
-        for bucket, block in zip(layout.buckets, self.tail.N, strict=True):
+        for bucket, block in zip(layout.buckets, N, strict=True):
             packed[bucket.columns, : block.shape[1]] = block
         return packed[:-1]
 

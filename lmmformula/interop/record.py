@@ -10,17 +10,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lmmformula.calls import lmm
 from lmmformula.design import Design, DesignSpec
+from lmmformula.design.stream.open import open_stream
 from lmmformula.engine import Estimates
 from lmmformula.errors import DataError, OptionError
 from lmmformula.interop import document as fields
 from lmmformula.interop.codec import decode
-from lmmformula.model import LinearMixedModel, lmm
+from lmmformula.model import LinearMixedModel
 from lmmformula.postfit.effects import random_effects
 from lmmformula.postfit.fingerprint import Fingerprint
 from lmmformula.postfit.predict import check_new_levels, predict, resolve_groups
 from lmmformula.postfit.remarks import status_text
 from lmmformula.postfit.statistics import FitStatistics
+from lmmformula.postfit.streamed_rows import predict_in_pieces, refuse_target
 from lmmformula.report import VarCorr
 from lmmformula.results import LinearMixedResults
 
@@ -167,21 +170,42 @@ class FitRecord(FitStatistics):
         """Conditional modes by grouping factor, level by effect."""
         return random_effects(self._matrices.random, self._estimates.random)
 
-    def predict(self, newdata: Any, random: Any = "all", new_levels: str = "raise") -> pd.Series:
+    def predict(
+        self,
+        newdata: Any,
+        random: Any = "all",
+        new_levels: str = "raise",
+        *,
+        to: str | os.PathLike[str] | None = None,
+    ) -> Any:
         """Predict rows, as ``LinearMixedResults.predict`` does; no data are needed.
 
         Parameters
         ----------
-        newdata : frame or dict
+        newdata : frame, dict, or data in pieces
             Rows to predict.
         random : {"all", "none"} or list of str
             Grouping factors whose random effects are added.
         new_levels : {"raise", "zero"}
             What a level that was not fitted does.
+        to : str or path, optional
+            For rows in pieces: a Parquet file to write.
+
+        Returns
+        -------
+        Series; for rows in pieces an iterator of DataFrames, or the path that was written
         """
         check_new_levels(new_levels)
         groups = resolve_groups(random, tuple(self.ngroups))
-        return predict(self.design, self._estimates, newdata, groups, new_levels=new_levels)
+
+        def predicted(rows: Any) -> pd.Series:
+            return predict(self.design, self._estimates, rows, groups, new_levels=new_levels)
+
+        stream = open_stream(newdata)
+        if stream is not None:
+            return predict_in_pieces(self.design, stream, predicted, to)
+        refuse_target(to)
+        return predicted(newdata)
 
     def results(self, data: Any, **options: Any) -> LinearMixedResults:
         """Re-create the result from the data, at the recorded theta; nothing is optimized.
@@ -192,7 +216,8 @@ class FitRecord(FitStatistics):
             The data that were fitted, or a model of them.
         **options
             Arguments of ``lmm`` that the record does not know: arrays (``weights``, ``offset``,
-            ``subset``) and ``relationship``. Columns, codings and structures are recorded.
+            ``subset``) and ``relationship``. Columns, conditions, codings and structures are
+            recorded.
 
         Raises
         ------
@@ -221,6 +246,8 @@ class FitRecord(FitStatistics):
         known = {name: self._said[name] for name in names if self._said.get(name) is not None}
         if (self.document.get("encoding") or {}).get("spec") is not None:
             spec = self.design.spec
+            if spec.subset is not None:
+                known["subset"] = spec.subset
             codings = {
                 name: levels.contrasts
                 for name, levels in spec.variables.items()

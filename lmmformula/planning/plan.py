@@ -12,13 +12,14 @@ import numpy as np
 import pandas as pd
 
 from lmmformula._arrays import FloatArray
+from lmmformula.calls import lmm
 from lmmformula.covariance import make_structure
 from lmmformula.design.sources import open_source
 from lmmformula.engine import estimate
 from lmmformula.errors import FormulaError, OptionError
 from lmmformula.formula import parse
 from lmmformula.inference.bootstrap.run import check_count, seed_sequence
-from lmmformula.model import LinearMixedModel, lmm
+from lmmformula.model import LinearMixedModel
 from lmmformula.planning.parameters import (
     changed_coefficients,
     changed_covariances,

@@ -104,6 +104,7 @@ def power(
     alpha: float = 0.05,
     progress: Progress = None,
     n_jobs: int = 1,
+    executor: Any = None,
 ) -> Power:
     """Simulate a planned study many times, and count how often a test rejects.
 
@@ -122,7 +123,7 @@ def power(
     n_sim : int, default 1000
         Number of studies.
     seed : int, SeedSequence or Generator
-        Source of randomness; the result depends on nothing else, not on ``n_jobs``.
+        Source of randomness; the result depends on nothing else, not on where studies run.
     levels : mapping of str to int, optional
         Other numbers of levels by grouping factor: ``{"Subject": 40}``. New levels copy the rows
         of existing ones in rotation; factors nested in it are copied along, crossed ones stay.
@@ -147,7 +148,7 @@ def power(
         Null distribution of tests of random effects, as for ``ranova``.
     alpha : float, default 0.05
         Level of the test.
-    progress, n_jobs
+    progress, n_jobs, executor
         As for ``results.bootstrap``.
 
     Returns
@@ -195,7 +196,8 @@ def power(
     truth = truth.with_parameters(_effects(effect, hypothesis), varcorr, sigma, residuals)
     draws, null = root.spawn(2)
     blocks = blocks_for(truth, hypothesis, method, boundary, null)
-    parts = run_blocks(blocks, n_sim, draws, progress=progress, n_jobs=n_jobs, name="power")
+    where = {"n_jobs": n_jobs, "executor": executor}
+    parts = run_blocks(blocks, n_sim, draws, progress=progress, name="power", **where)
     return _summed_up(parts, truth, hypothesis, method, level, blocks.distribution)
 
 

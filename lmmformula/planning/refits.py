@@ -41,6 +41,11 @@ class Refit:
     estimates: Estimates
     is_singular: bool = False
 
+    @property
+    def any_system(self) -> BlockedSystem:
+        """The same; replicates are fitted exactly."""
+        return self.system
+
 
 def refits_of_stack(fitter: ModelFitter, stack: ReplicateStack) -> Iterator[Refit | str]:
     """Fit in lockstep; the reason instead of a fit where there is none."""

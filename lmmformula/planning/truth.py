@@ -39,6 +39,11 @@ class _Assumed:
     system: BlockedSystem
     estimates: Estimates
 
+    @property
+    def any_system(self) -> BlockedSystem:
+        """The same: plans are exact."""
+        return self.system
+
 
 class Truth:
     """A design, with rows, and the parameters that responses are drawn from.

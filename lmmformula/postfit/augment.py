@@ -14,13 +14,13 @@ from lmmformula.postfit.errors_of_rows import cooks_distance, hat_values
 from lmmformula.postfit.predict import linear_predictor
 from lmmformula.postfit.residual_structure import ResidualStructure
 
-__all__ = ["augment", "used_rows"]
+__all__ = ["augment", "augmented", "used_rows"]
 
 
 def augment(
     design: Design,
     estimates: Estimates,
-    system: BlockedSystem,
+    system: BlockedSystem | None,
     data: Any = None,
     structure: ResidualStructure | None = None,
 ) -> pd.DataFrame:
@@ -32,7 +32,7 @@ def augment(
         The fitted rows.
     estimates : Estimates
         Fixed effects and conditional modes.
-    system : BlockedSystem
+    system : BlockedSystem or None
         Cross-products of the design.
     data : frame or dict, optional
         The data that were passed in; its used rows come first. Without it the response, the
@@ -47,6 +47,28 @@ def augment(
         .wtres``. Variance functions count as weights, sigma^2 over the row's residual variance;
         correlated residuals have ``.normalized`` instead of ``.hat`` and ``.cooksd``.
     """
+    before = _model_columns(design) if data is None else used_rows(design, data)
+    return augmented(design, estimates, system, before, structure)
+
+
+def augmented(
+    design: Design,
+    estimates: Estimates,
+    system: BlockedSystem | None,
+    before: pd.DataFrame,
+    structure: ResidualStructure | None = None,
+) -> pd.DataFrame:
+    """Join what the model says of its rows to a frame of them.
+
+    Parameters
+    ----------
+    design, estimates, structure
+        As for ``augment``.
+    system : BlockedSystem or None
+        Without one there is neither ``.hat`` nor ``.cooksd``.
+    before : DataFrame
+        One row per row of the design. Columns of the names that are added give way.
+    """
     m = design.matrices
     fixed = linear_predictor(design, estimates, ())
     fitted = linear_predictor(design, estimates, {block.group for block in m.random})
@@ -58,7 +80,7 @@ def augment(
     added = {".fitted": fitted, ".resid": m.y - fitted}
     if structure is not None and m.residual is not None and m.residual.correlation is not None:
         added[".normalized"] = structure.normalized(m.y - fitted)
-    else:
+    elif system is not None:
         hat = hat_values(design, estimates, system, structure)
         added[".hat"] = hat
         added[".cooksd"] = cooks_distance(pearson, hat, estimates.sigma, m.p)
@@ -71,8 +93,8 @@ def augment(
         ".sqrtrwt": root,
         ".wtres": pearson,
     }
-    before = _model_columns(design) if data is None else used_rows(design, data)
-    return pd.concat([before, pd.DataFrame(added, index=before.index)], axis=1)
+    kept = before[[name for name in before if name not in added]]
+    return pd.concat([kept, pd.DataFrame(added, index=before.index)], axis=1)
 
 
 def _model_columns(design: Design) -> pd.DataFrame:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lmmformula._arrays import FloatArray, IntArray
 from lmmformula.design import Design
+from lmmformula.design.digests import PositionsDigest, ValuesDigest
 
 __all__ = ["Fingerprint"]
 
 
-def _digest(array: NDArray[Any]) -> str:
-    return hashlib.blake2b(np.ascontiguousarray(array).tobytes(), digest_size=16).hexdigest()
+def _digest(array: FloatArray) -> str:
+    digest = ValuesDigest()
+    digest.add(array)
+    return digest.text()
+
+
+def _positions(rows: IntArray) -> str:
+    digest = PositionsDigest()
+    digest.add(rows)
+    return digest.text()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +55,25 @@ class Fingerprint:
         return cls(
             design.spec.n_rows_data,
             m.n_obs,
-            _digest(np.asarray(m.rows, dtype=np.int64)),
-            _digest(np.asarray(m.y, dtype=np.float64) + 0.0),
+            _positions(np.asarray(m.rows, dtype=np.int64)),
+            _digest(np.asarray(m.y, dtype=np.float64)),
             _digest(m.weights) if is_weighted and m.weights is not None else None,
         )
+
+    @classmethod
+    def of_digests(
+        cls, n_rows_data: int, n_obs: int, digests: tuple[str, str, str | None]
+    ) -> Fingerprint:
+        """Take the fingerprint of rows that have passed by, from their running digests.
+
+        Parameters
+        ----------
+        n_rows_data, n_obs : int
+            Rows of the data, and rows used.
+        digests : tuple of (str, str, str or None)
+            Of the rows used, the response and the weights.
+        """
+        return cls(n_rows_data, n_obs, *digests)
 
     def has_same_rows(self, other: Fingerprint) -> bool:
         """Whether the rows are the same, as far as can be known.

@@ -49,8 +49,16 @@ def _emptied(residual: ResidualRows) -> ResidualRows:
     return replace(residual, codes=none, positions=np.empty(0), variances=variances)
 
 
-def missing_rows(what: str) -> DataError:
-    """Build the error for a result that was kept without its rows."""
+def missing_rows(what: str, *, streamed: bool = False) -> DataError:
+    """Build the error for a result that was kept without its rows, or never had them."""
+    if streamed:
+        return DataError(
+            f"{what} needs the rows of the data, which were read in pieces and are not kept.",
+            got="a model of data in pieces",
+            suggestion="`augment(to=...)` goes through them again for fitted values, residuals and "
+            "leverages, `predict(source)` for predictions; for anything else fit a table in memory",
+            needs=what,
+        )
     return DataError(
         f"{what} needs the rows of the data, and this result was kept without them.",
         got="`keep_data=False`",

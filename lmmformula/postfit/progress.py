@@ -42,7 +42,7 @@ def is_watched() -> bool:
 
 @contextmanager
 def progress_bar(
-    progress: Progress, total: int, name: str, unit: str
+    progress: Progress, total: int | None, name: str, unit: str
 ) -> Iterator[Callable[[int], None]]:
     """Yield what is called with the number of things that were just done.
 
@@ -50,8 +50,8 @@ def progress_bar(
     ----------
     progress : bool, callable or None
         As the module says.
-    total : int
-        How many there are.
+    total : int or None
+        How many there are, if that is known; a function is told 0 where it is not.
     name, unit : str
         What the bar calls the work, and the things.
 
@@ -66,7 +66,7 @@ def progress_bar(
         def tell(size: int) -> None:
             nonlocal done
             done += size
-            report(done, total)
+            report(done, total or 0)
 
         yield tell
         return

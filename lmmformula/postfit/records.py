@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from lmmformula._arrays import IntArray
 from lmmformula.design import Design
-from lmmformula.engine import BlockedSystem
+from lmmformula.engine import AnySystem, BlockedSystem
 from lmmformula.postfit.fingerprint import Fingerprint
 
 __all__ = ["Dropped", "ModelLike"]
@@ -22,7 +22,11 @@ class ModelLike(Protocol):
 
     @property
     def system(self) -> BlockedSystem:
-        """Cross-products."""
+        """Cross-products arranged for exact elimination."""
+
+    @property
+    def any_system(self) -> AnySystem:
+        """The data in the engine that fits the model."""
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -31,7 +35,15 @@ class ModelLike(Protocol):
     def require_rows(self, what: str) -> None:
         """Raise if the rows are gone."""
 
-    def fit(self, reml: bool = ..., *, start: Any = ..., optimizer: Any = ...) -> Any:
+    def fit(
+        self,
+        reml: bool = ...,
+        *,
+        start: Any = ...,
+        optimizer: Any = ...,
+        precision: float = ...,
+        seed: int = ...,
+    ) -> Any:
         """Fit the model."""
 
     def at(self, theta: ArrayLike, reml: bool = ...) -> Any:

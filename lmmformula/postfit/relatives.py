@@ -17,6 +17,7 @@ from lmmformula.errors import OptionError
 from lmmformula.matrices import RandomBlock
 from lmmformula.postfit.effects import ranef_frame
 from lmmformula.postfit.records import ModelLike
+from lmmformula.postfit.requirements import EXACT, require_exact_engine
 
 __all__ = ["RelativeAccessors", "unobserved_effects", "with_relatives"]
 
@@ -68,6 +69,7 @@ class RelativeAccessors:
         >>> unobserved["level"].tolist(), abs(unobserved["value"].iloc[0]) < 1e-9
         (['calf'], np.True_)
         """
+        require_exact_engine(self._model.any_system, "`ranef_unobserved`", EXACT)
         parts = (self._model.design, self._estimates, self._model.system)
         return unobserved_effects(*parts, group, condvar=condvar)
 

@@ -5,15 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from lmmformula.design import DesignSpec
-from lmmformula.errors import ConvergenceWarning
+from lmmformula.engine import MonteCarlo
+from lmmformula.engine.method import Plan
+from lmmformula.errors import ConvergenceWarning, DesignWarning
 from lmmformula.optimize import Optimum, OptimumStatus
 from lmmformula.postfit.singular import Singularity
 
 if TYPE_CHECKING:
     from lmmformula.matrices import ModelMatrices
 
-__all__ = ["convergence_warning", "data_remarks", "fit_remarks", "status_text"]
+__all__ = [
+    "convergence_warning",
+    "data_remarks",
+    "engine_remarks",
+    "engine_warning",
+    "fit_remarks",
+    "status_text",
+]
 
 
 _ADVICE = {
@@ -45,6 +56,19 @@ def fit_remarks(status: OptimumStatus, found: Sequence[Singularity]) -> tuple[st
     return tuple(remarks)
 
 
+def engine_remarks(monte_carlo: MonteCarlo | None) -> tuple[str, ...]:
+    """Say how exact the numbers are where an engine used random probes."""
+    if monte_carlo is None:
+        return ()
+    largest = float(np.max(monte_carlo.theta_error, initial=0.0))
+    probes = f"{monte_carlo.n_probes} probes per grouping factor, seed {monte_carlo.seed}"
+    return (
+        f"Krylov engine ({probes}). Monte Carlo standard errors: criterion "
+        f"{monte_carlo.objective_error:.2g}, covariance parameters at most {largest:.1g} of their "
+        "standard errors; coefficients have none of their own.",
+    )
+
+
 def data_remarks(spec: DesignSpec, matrices: ModelMatrices) -> tuple[str, ...]:
     """Say what was left out of the data, and what was weighted or offset."""
     remarks = []
@@ -63,6 +87,17 @@ def data_remarks(spec: DesignSpec, matrices: ModelMatrices) -> tuple[str, ...]:
             parts.append("given as an array")
         remarks.append(f"Offset: {', '.join(parts)}.")
     return tuple(remarks)
+
+
+def engine_warning(plan: Plan) -> DesignWarning:
+    """Say that a model is too large for the exact engine, and what fits it instead."""
+    return DesignWarning(
+        "the grouping factors cross so widely that the exact engine would not do; the model is "
+        "fitted by Krylov methods with random probes (`method=\"krylov\"`).",
+        got=" ".join(plan.reasons),
+        suggestion='`fit(method="krylov")` says so itself; `model.explain()` has the sizes',
+        method=plan.method,
+    )
 
 
 def convergence_warning(optimum: Optimum) -> ConvergenceWarning:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from lmmformula.engine import AlternativeSystem, AnySystem, BlockedSystem
 from lmmformula.errors import OptionError
 from lmmformula.matrices import ModelMatrices, ResidualRows
 
 __all__ = [
+    "EXACT",
+    "exact_system",
     "kind_of_rows",
+    "require_exact_engine",
     "require_plain_residuals",
     "require_random_effects",
     "require_uncorrelated_residuals",
     "require_unrelated_levels",
     "residual_text",
 ]
+
+
+EXACT = '`model.fit(method="exact")` where memory allows it (`model.explain()`)'
+"""What to do without an engine that holds no blocks."""
 
 
 def residual_text(residual: ResidualRows) -> str:
@@ -106,6 +114,39 @@ def require_random_effects(matrices: ModelMatrices, what: str, instead: str) -> 
         suggestion=instead,
         needs=what,
     )
+
+
+def require_exact_engine(system: AnySystem, what: str, instead: str) -> None:
+    """Raise where the model was fitted by an engine that does not hold the blocks ``what`` needs.
+
+    Parameters
+    ----------
+    system : BlockedSystem or AlternativeSystem
+    what : str
+        What needs the exact engine, as the subject of a sentence.
+    instead : str
+        What can be pasted or done.
+
+    Raises
+    ------
+    OptionError
+        With the attributes ``needs`` and ``method``.
+    """
+    if isinstance(system, AlternativeSystem):
+        raise OptionError(
+            f"{what} needs the exact engine, which holds every block of the model.",
+            got=f'`method="{system.method}"`',
+            suggestion=instead,
+            needs=what,
+            method=system.method,
+        )
+
+
+def exact_system(system: AnySystem) -> BlockedSystem:
+    """The blocks of a model, or an error where another engine fitted it."""
+    require_exact_engine(system, "this computation", EXACT)
+    assert isinstance(system, BlockedSystem)
+    return system
 
 
 def _terms(residual: ResidualRows) -> str:

@@ -13,8 +13,8 @@ from lmmformula.postfit.persist import missing_rows
 from lmmformula.residual_covariance import variance_rows
 
 if TYPE_CHECKING:
+    from lmmformula.engine.alternative import AnySystem
     from lmmformula.engine.residuals.covariance import ResidualCovariance
-    from lmmformula.engine.system import BlockedSystem
     from lmmformula.matrices import ModelMatrices, ResidualRows
 
 __all__ = ["ResidualStructure", "residual_structure", "structure_of"]
@@ -161,7 +161,7 @@ def structure_of(matrices: ModelMatrices, estimates: Estimates) -> ResidualStruc
 
 
 def residual_structure(
-    system: BlockedSystem, estimates: Estimates, weights: FloatArray | None
+    system: AnySystem, estimates: Estimates, weights: FloatArray | None
 ) -> ResidualStructure | None:
     """The structure at the estimates; None for independent residuals of equal variance."""
     if system.residual is None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from lmmformula._arrays import FloatArray
 from lmmformula.covariance import NaturalParameter, Structure, make_structure, parameter_names
-from lmmformula.engine import BlockedSystem
+from lmmformula.engine import AnySystem
 from lmmformula.errors import SingularFitWarning
 from lmmformula.matrices import RandomBlock
 
@@ -38,7 +38,7 @@ class Singularity:
     sentence: str
 
 
-def effect_scales(system: BlockedSystem) -> tuple[FloatArray, ...]:
+def effect_scales(system: AnySystem) -> tuple[FloatArray, ...]:
     """Root mean square of every (weighted) random-effects column, so that units do not matter.
 
     The engine works with columns of unit mean square that are orthogonal or merely rescaled; in

@@ -9,7 +9,7 @@ import numpy as np
 
 from lmmformula._arrays import FloatArray
 from lmmformula.covariance import Correlated
-from lmmformula.engine import BlockedSystem
+from lmmformula.engine import AnySystem
 from lmmformula.errors import OptionError
 
 __all__ = ["check_ranges"]
@@ -17,12 +17,12 @@ __all__ = ["check_ranges"]
 SAME = 1e-6
 
 
-def check_ranges(system: BlockedSystem, theta: FloatArray, name: str) -> None:
+def check_ranges(system: AnySystem, theta: FloatArray, name: str) -> None:
     """Raise where a correlation, a range or a ratio of standard deviations is out of its range.
 
     Parameters
     ----------
-    system : BlockedSystem
+    system : BlockedSystem or AlternativeSystem
     theta : ndarray, shape (n_theta,)
     name : str
         The argument that was given.
@@ -57,7 +57,7 @@ class _Scale(Protocol):
 _Found = tuple[str, tuple[str, ...], FloatArray, _Scale]
 
 
-def _parameters(system: BlockedSystem, theta: FloatArray) -> Iterator[_Found]:
+def _parameters(system: AnySystem, theta: FloatArray) -> Iterator[_Found]:
     """Natural parameters by term, and the scale that they are optimized on."""
     start = 0
     for term in system.terms:

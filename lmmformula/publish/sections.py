@@ -177,11 +177,13 @@ def diagnostics(fit: Any, options: ReportOptions) -> str:
     if options.figures is False:
         return ""
     if options.figures is True and not fit.model.has_rows:
-        return paragraph(
-            "Pictures of residuals need the rows of the data, and this result was kept without "
-            "them: fit with `keep_data=True`.",
-            "missing",
+        why = (
+            "they came in pieces"
+            if fit.model.is_streamed
+            else "this result was kept without them: fit with `keep_data=True`"
         )
+        text = f"Pictures of residuals need the rows of the data, and {why}."
+        return paragraph(text, "missing")
     from lmmformula.publish.pictures import figure_html
 
     try:

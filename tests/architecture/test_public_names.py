@@ -33,6 +33,7 @@ FUNCTIONS = {
     "power_curve",
     "rm_anova",
     "simulate_design",
+    "stream",
 }
 CLASSES = {"FitRecord", "LinearMixedModel", "LinearMixedRegressor", "LinearMixedResults"}
 

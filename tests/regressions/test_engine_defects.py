@@ -66,7 +66,7 @@ def test_another_response_that_is_reproduced_exactly():
 
 
 def test_disconnected_crossings_do_not_write_the_sparse_map_out(monkeypatch):
-    monkeypatch.setattr("lmmformula.engine.layout.SPARSE_MAP_LIMIT", 1000)
+    monkeypatch.setattr("lmmformula.engine.block_layout.SPARSE_MAP_LIMIT", 1000)
     half, s, i = (v.ravel() for v in np.meshgrid([0, 1], range(20), range(15), indexing="ij"))
     ones = np.ones((len(half), 1))
     y = np.random.default_rng(0).normal(size=len(half))

@@ -89,7 +89,7 @@ class _Points:
 
 def replicates_per_batch(system: BlockedSystem) -> int:
     """How many replicates of a design to take at once; 0 where lockstep does not pay."""
-    if not system.first.terms or system.residual is not None:
+    if not system.first.terms or system.residual is not None or system.tail.kind == "sparse":
         return 0
     k, J = system.first.k, system.first.n_levels
     border = system.tail.n_columns + system.p

@@ -13,6 +13,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from lmmformula._arrays import FloatArray, IntArray
+from lmmformula.engine.block_layout import BlockTailLayout
 from lmmformula.engine.system import BlockedSystem
 from lmmformula.matrices import ModelMatrices
 
@@ -133,9 +134,10 @@ def design_blocks(system: BlockedSystem) -> tuple[FloatArray, FloatArray]:
 def _dense_tail_gram(system: BlockedSystem) -> FloatArray:
     """Z'WZ of the tail, (q_tail, q_tail)."""
     q = system.tail.n_columns
-    gram = np.zeros((q + 1, q + 1))
-    blocks = system.tail.blocks(system.tail_gram)
-    for bucket, block in zip(system.tail.buckets, blocks, strict=True):
+    gram, layout = np.zeros((q + 1, q + 1)), system.tail
+    assert isinstance(layout, BlockTailLayout)  # others take no part in lockstep
+    blocks = layout.blocks(system.tail_gram)
+    for bucket, block in zip(layout.buckets, blocks, strict=True):
         for columns, values in zip(bucket.columns, block, strict=True):
             gram[np.ix_(columns, columns)] = values
     return gram[:q, :q]

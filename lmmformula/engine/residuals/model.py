@@ -70,9 +70,8 @@ class ResidualModel:
         self.layouts, self.n_obs = layouts, matrices.n_obs
         rows = working_rows(matrices, layouts, basis)
         order = self.covariance.order
-        widths = [0, *(z.shape[1] for z in rows.z), rows.xy.shape[1]]
-        self._ends = np.cumsum(widths)
-        self._columns = np.hstack([*rows.z, rows.xy])[order]
+        self._effects, self._fixed = rows.effects, rows.fixed
+        self._columns = rows.columns[order]
         self._codes: list[CodeArray] = [
             codes[order] if len(codes) else codes for codes in rows.codes
         ]
@@ -186,8 +185,7 @@ class ResidualModel:
         return replace(total, n_obs=self.n_obs, log_weights=log_weights)
 
     def _rows(self, columns: FloatArray) -> WorkingRows:
-        parts = [columns[:, a:b] for a, b in zip(self._ends[:-1], self._ends[1:], strict=True)]
-        return WorkingRows(parts[:-1], self._codes, parts[-1])
+        return WorkingRows(columns, self._effects, self._fixed, self._codes)
 
 
 def _sum(one: CrossProducts, other: CrossProducts, log_weights: float) -> CrossProducts:

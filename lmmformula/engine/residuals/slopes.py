@@ -44,7 +44,7 @@ class _Columns:
         mixed = against_first(np.matmul(G.T, moved.first_xy))
         if moved.tail.factors:
             T, tail = self.tail, moved.tail
-            result += T.T @ tail.apply(tail.blocks(moved.tail_gram), T)
+            result += T.T @ tail.times(moved.tail_gram, T)
             mixed += against_first(moved.cross.times(T)) + T.T @ moved.tail_xy @ G
         return result + mixed + mixed.T
 
@@ -73,7 +73,7 @@ def _trace(evaluation: Evaluation, moved: BlockedSystem, products: CrossProducts
     coupled = system.cross.adjoint(evaluation.tail.flat_N)
     first = N + block_product(block_product(N, coupled), N)
     total = float(np.sum(first * moved.gram))
-    total += float(np.sum(evaluation.tail.flat_N * moved.tail_gram))
+    total += system.tail.inner(evaluation.tail.flat_N, moved.tail_gram)
     if not system.first.terms:
         return total
     ahead, behind = (_shifted(evaluation, moved, products, sign) for sign in (1.0, -1.0))

@@ -89,11 +89,11 @@ def _eliminated(
         if system.relations is not None:
             T = system.relations.backward(T)
         T = T - system.cross.transpose_times(NF)
-        NT = tail.apply(tail.N, T)
+        NT = tail.N_times(T)
         XU = XU - evaluation.tail_xy[:, :p].T @ NT
         UU = UU - T.T @ NT
         inner = inner - system.cross.times(NT)
-        tail_side = T - tail.apply(tail.A, NT)
+        tail_side = T - tail.A_times(NT)
     own = UU - XU.T @ evaluation.Phi @ XU
     first_side = block_product(evaluation.E, inner)
     first, columns = evaluation.working_columns

@@ -15,7 +15,7 @@ from lmmformula._arrays import FloatArray
 from lmmformula.errors import DataError
 from lmmformula.formula.transforms.arrays import as_numbers, present, settings, stateful
 
-__all__ = ["SUMMARIES", "center", "scale", "standardize"]
+__all__ = ["SUMMARIES", "center", "scale", "setting", "standardize"]
 
 
 @stateful
@@ -44,11 +44,11 @@ def scale(
     x = as_numbers(x, "scale")
     if "center" not in _state:
         known = x[present(x, "scale")]
-        middle = _setting("center", center, float(known.mean()), otherwise=0.0)
+        middle = setting("center", center, float(known.mean()), otherwise=0.0)
         known = known - middle
         spread = np.sqrt(known @ known / max(known.size - ddof, 1))
         _state["center"] = middle
-        _state["scale"] = _setting("scale", scale, float(spread), otherwise=1.0)
+        _state["scale"] = setting("scale", scale, float(spread), otherwise=1.0)
     if not _state["scale"] > 0:
         raise DataError(
             "`scale()` cannot divide by a standard deviation of zero.",
@@ -59,7 +59,7 @@ def scale(
     return cast("FloatArray", (x - _state["center"]) / _state["scale"])
 
 
-def _setting(name: str, value: Any, learned: float, *, otherwise: float) -> float:
+def setting(name: str, value: Any, learned: float, *, otherwise: float) -> float:
     """Return a switch's number: the learned one, none, or the one given."""
     if isinstance(value, (bool, np.bool_)):
         return learned if value else otherwise

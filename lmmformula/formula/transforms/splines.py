@@ -13,7 +13,7 @@ from formulaic.transforms import basis_spline
 from lmmformula._arrays import FloatArray
 from lmmformula.formula.transforms.arrays import as_numbers, present, settings, stateful
 
-__all__ = ["bs", "ns"]
+__all__ = ["bs", "learn_knots", "ns"]
 
 
 @stateful
@@ -62,7 +62,7 @@ def bs(
     x = as_numbers(x, "bs")
     if "knots" not in _state:
         spare = None if df is None else int(df) - degree - bool(intercept)
-        _learn("bs", x, spare, df, knots, Boundary_knots, _state)
+        learn_knots("bs", x, spare, df, knots, Boundary_knots, _state)
     basis = _design(x, _knot_sequence(_state, degree), degree)
     return _columns(basis if intercept else basis[:, 1:])
 
@@ -107,7 +107,7 @@ def ns(
     x = as_numbers(x, "ns")
     if "knots" not in _state:
         spare = None if df is None else int(df) - 1 - bool(intercept)
-        _learn("ns", x, spare, df, knots, Boundary_knots, _state)
+        learn_knots("ns", x, spare, df, knots, Boundary_knots, _state)
     sequence, ends = _knot_sequence(_state, 3), _state["boundary"]
     basis = _linear_beyond(x, sequence, ends)
     bend = _design(ends, sequence, 3, derivative=2)
@@ -122,7 +122,7 @@ def _columns(basis: FloatArray) -> FactorValues:
     return FactorValues(np.ascontiguousarray(basis), column_names=names)
 
 
-def _learn(
+def learn_knots(
     function: str,
     x: FloatArray,
     spare: int | None,

@@ -36,6 +36,7 @@ class BootstrapAccessors:
         cluster: str | None = None,
         progress: Progress = None,
         n_jobs: int = 1,
+        executor: Any = None,
     ) -> Bootstrap:
         """Fit the model to many resampled data sets.
 
@@ -44,8 +45,8 @@ class BootstrapAccessors:
         n : int
             Number of replicates.
         seed : int, SeedSequence or Generator
-            Source of randomness. The replicates depend on nothing else, not on ``n_jobs``, and
-            the first ones not on ``n``.
+            Source of randomness. The replicates depend on nothing else, not on where they run,
+            and the first ones not on ``n``.
         kind : {"parametric", "residual", "case"}
             Draw random effects and errors from the fitted model; resample centred and reflated
             conditional modes and residuals; or resample clusters with all their rows.
@@ -57,6 +58,10 @@ class BootstrapAccessors:
             notebook once two seconds have passed.
         n_jobs : int, default 1
             Processes (needs joblib); -1 for one per processor.
+        executor : optional
+            Where replicates run: a number of processes as for ``n_jobs``, a ``joblib.Parallel``,
+            any ``concurrent.futures.Executor``, a ``distributed.Client``, or "dask" for the
+            client that is active. Default: this process.
 
         Returns
         -------
@@ -68,7 +73,8 @@ class BootstrapAccessors:
         ConvergenceWarning
             Some replicates could not be fitted.
         """
-        return bootstrap(self, n, seed, kind, cluster=cluster, progress=progress, n_jobs=n_jobs)
+        where = {"n_jobs": n_jobs, "executor": executor}
+        return bootstrap(self, n, seed, kind, cluster=cluster, progress=progress, **where)
 
 
 def bootstrap(
@@ -80,6 +86,7 @@ def bootstrap(
     cluster: str | None = None,
     progress: Progress = None,
     n_jobs: int = 1,
+    executor: Any = None,
 ) -> Bootstrap:
     """Bootstrap a result; see ``LinearMixedResults.bootstrap``."""
     n, root = check_count(n, CALL), seed_sequence(seed, CALL)
@@ -91,7 +98,7 @@ def bootstrap(
     if kind == "case":
         cluster = top_level_factor(results.design.matrices, cluster, what="the case bootstrap")
     blocks = _blocks(results, kind, cluster)
-    parts = run_blocks(blocks, n, root, progress=progress, n_jobs=n_jobs)
+    parts = run_blocks(blocks, n, root, progress=progress, n_jobs=n_jobs, executor=executor)
     fits = Fits.joined(parts)
     if len(fits.failures) == n:
         raise NumericalError(

@@ -70,6 +70,7 @@ def bootstrap_lrt(
     refit: bool = True,
     progress: Progress = None,
     n_jobs: int = 1,
+    executor: Any = None,
 ) -> BootstrapLRT:
     """Test a model against a larger one by simulating from the smaller.
 
@@ -87,7 +88,7 @@ def bootstrap_lrt(
     refit : bool, default True
         Compare maximum likelihood fits. With False two REML fits with the same fixed effects are
         compared by their REML criteria, which tests variances better.
-    progress, n_jobs
+    progress, n_jobs, executor
         As for ``results.bootstrap``.
 
     Returns
@@ -122,7 +123,7 @@ def bootstrap_lrt(
     small, large = _comparable(small, large, refit)
     statistic = _truncated(small.objective - large.objective, small, large)
     blocks = _Pairs(small, large)
-    parts = run_blocks(blocks, n, root, progress=progress, n_jobs=n_jobs)
+    parts = run_blocks(blocks, n, root, progress=progress, n_jobs=n_jobs, executor=executor)
     replicates = np.concatenate([part for part, _ in parts])
     failures, start = [], 0
     for part, failed in parts:

@@ -10,13 +10,13 @@ import pandas as pd
 
 from lmmformula._arrays import FloatArray
 from lmmformula.design import Design
-from lmmformula.engine import BlockedSystem, Estimates
+from lmmformula.engine import AnySystem, BlockedSystem, Estimates
 from lmmformula.errors import OptionError
 from lmmformula.inference.bootstrap.fits import Failure, Fits, ModelFitter
 from lmmformula.inference.bootstrap.intervals import METHODS, bca
 from lmmformula.inference.bootstrap.kinds import CaseBlocks, jackknife_levels, top_level_factor
 from lmmformula.postfit.records import ModelLike
-from lmmformula.postfit.requirements import require_random_effects
+from lmmformula.postfit.requirements import EXACT, require_exact_engine, require_random_effects
 from lmmformula.report.drawn import Drawn
 
 __all__ = ["Bootstrap", "Fitted", "fitter_of"]
@@ -49,6 +49,10 @@ class Fitted(Protocol):
     @property
     def system(self) -> BlockedSystem:
         """Cross-products."""
+
+    @property
+    def any_system(self) -> AnySystem:
+        """The data in the engine that fitted the model."""
 
     @property
     def estimates(self) -> Estimates:
@@ -248,6 +252,7 @@ class Bootstrap(Drawn):
 
 def fitter_of(results: Fitted) -> ModelFitter:
     """What fits replicates of a result."""
+    require_exact_engine(results.any_system, "a bootstrap", EXACT)
     estimates = results.estimates
     is_reml = estimates.criterion == "REML"
     return ModelFitter(results.system, results.design.matrices, estimates.theta, is_reml)

@@ -1,14 +1,14 @@
-"""Runs blocks of replicates: one seed for all, any number of processes, progress."""
+"""Runs blocks of replicates: one seed for all, wherever they run, progress."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import numpy as np
 
 from lmmformula.errors import OptionError
+from lmmformula.postfit.executors import chosen_executor, in_order
 from lmmformula.postfit.progress import Progress, progress_bar
 
 __all__ = ["Blocks", "check_count", "run_blocks", "seed_sequence"]
@@ -74,6 +74,7 @@ def run_blocks(
     *,
     progress: Progress = None,
     n_jobs: int = 1,
+    executor: Any = None,
     name: str = "bootstrap",
 ) -> list[Any]:
     """Results of all blocks, in order.
@@ -81,49 +82,20 @@ def run_blocks(
     Parameters
     ----------
     blocks : Blocks
-        Picklable where ``n_jobs`` is not 1.
+        Picklable where other processes work.
     n : int
         Replicates in all.
     seed : SeedSequence
-        Every block gets a child of its own, so results do not depend on ``n_jobs``.
+        Every block gets a child of its own, so results do not depend on where it runs.
     progress : bool, callable or None
         A bar, or ``progress(done, n)`` after every block; see ``postfit.progress``.
-    n_jobs : int
-        Processes; -1 for one per processor. Needs joblib unless 1.
+    n_jobs, executor
+        Where the blocks run; see ``postfit.executors``.
     name : str
         What the bar calls the work.
     """
     sizes = [min(blocks.size, n - start) for start in range(0, n, blocks.size)]
     tasks = list(zip(sizes, seed.spawn(len(sizes)), strict=True))
-    results = []
+    where = chosen_executor(executor, n_jobs)
     with progress_bar(progress, n, name, "replicates") as advance:
-        for result, size in zip(_outcomes(blocks, tasks, n_jobs), sizes, strict=True):
-            results.append(result)
-            advance(size)
-    return results
-
-
-def _outcomes(
-    blocks: Blocks, tasks: list[tuple[int, np.random.SeedSequence]], n_jobs: int
-) -> Iterator[Any]:
-    if isinstance(n_jobs, bool) or not isinstance(n_jobs, int | np.integer) or n_jobs == 0:
-        raise OptionError(
-            "`n_jobs` must be a whole number of processes, or -1 for one per processor.",
-            got=f"`n_jobs={n_jobs!r}`",
-            suggestion="`n_jobs=2`",
-            argument="n_jobs",
-        )
-    if n_jobs == 1 or len(tasks) == 1:
-        return (blocks.run(*task) for task in tasks)
-    try:
-        from joblib import Parallel, delayed
-    except ImportError as error:
-        raise OptionError(
-            "`n_jobs` needs joblib, which is not installed.",
-            got=f"`n_jobs={n_jobs}`",
-            suggestion="`pip install 'lmmformula[parallel]'`, or `n_jobs=1`",
-            argument="n_jobs",
-        ) from error
-    pool = Parallel(n_jobs=int(n_jobs), return_as="generator")
-    outcomes: Iterator[Any] = pool(delayed(blocks.run)(*task) for task in tasks)
-    return outcomes
+        return in_order(blocks.run, tasks, where, lambda block: advance(sizes[block]))

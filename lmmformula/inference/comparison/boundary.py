@@ -81,7 +81,7 @@ class Fitted:
     @classmethod
     def of(cls, results: Any) -> Fitted:
         """Take it from results."""
-        return cls(results.design.matrices, results.estimates.templates, results.system)
+        return cls(results.design.matrices, results.estimates.templates, results.any_system)
 
 
 def check_boundary(value: Any) -> None:
@@ -146,6 +146,8 @@ def _mixture(small: Fitted, large: Fitted, change: RandomChange, n_free: int) ->
         return f"{m} variances are tested at once"
     if len(change.variances) < m:
         return "several variances are tested, and the effects have other names in the two models"
+    if isinstance(large.system, BlockedSystem) and large.system.tail.kind == "sparse":
+        return f"{m} variances are tested at once, and the larger model's factors are kept sparse"
     return chi_bar_square(n_free, _variance_vcov(small, large, change))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -11,6 +12,7 @@ from scipy import special
 
 from lmmformula.design import Design
 from lmmformula.design.notify import notify
+from lmmformula.engine import Estimates, difference_error
 from lmmformula.errors import ConvergenceWarning
 from lmmformula.inference.comparison.boundary import (
     Boundary,
@@ -31,6 +33,8 @@ from lmmformula.inference.comparison.nested_pair import is_nested, not_nested_wa
 __all__ = ["anova", "likelihood_ratio_frame"]
 
 _NOISE = 1e-6
+_CLEAR = 3.0
+"""Monte Carlo standard errors from which a difference is more than noise."""
 
 
 class _Fit(Comparable, Protocol):
@@ -44,6 +48,8 @@ class _Fit(Comparable, Protocol):
     def llf(self) -> float: ...
     @property
     def design(self) -> Design: ...
+    @property
+    def estimates(self) -> Estimates: ...
     def refit_ml(self) -> _Fit: ...
 
 
@@ -78,7 +84,9 @@ def anova(
     -------
     DataFrame
         Indexed by model; columns ``npar, aic, bic, llf, deviance, chisq, df, pvalue``, and
-        ``mixture``, the null distribution, with ``boundary``. A negative ``chisq`` is shown as it
+        ``mixture``, the null distribution, with ``boundary``; and ``chisq_error``, the Monte
+        Carlo standard error of ``chisq``, where a model was fitted with random probes (those that
+        the two models have in common cancel). A negative ``chisq`` is shown as it
         is: the models are not nested, or a fit is not at its optimum.
 
     Raises
@@ -180,7 +188,6 @@ def likelihood_ratio_frame(fits: Sequence[_Fit], labels: Sequence[str]) -> pd.Da
     tested = df > 0
     pvalue = np.full(len(fits), np.nan)
     pvalue[tested] = special.chdtrc(df[tested], np.maximum(chisq[tested], 0.0))
-    _warn_worse(chisq, df, labels)
     columns = {
         "npar": npar,
         "aic": [fit.aic for fit in fits],
@@ -191,12 +198,17 @@ def likelihood_ratio_frame(fits: Sequence[_Fit], labels: Sequence[str]) -> pd.Da
         "df": df,
         "pvalue": pvalue,
     }
+    probes = [fit.estimates.monte_carlo for fit in fits]
+    errors = np.array([np.nan, *(difference_error(*pair) for pair in pairwise(probes))])
+    _warn_worse(chisq, df, errors, labels)
+    if any(part is not None for part in probes):
+        columns["chisq_error"] = errors
     return pd.DataFrame(columns, index=pd.Index(list(labels), name="model"))
 
 
-def _warn_worse(chisq: Any, df: Any, labels: Sequence[str]) -> None:
+def _warn_worse(chisq: Any, df: Any, errors: Any, labels: Sequence[str]) -> None:
     for i in range(1, len(labels)):
-        if df[i] > 0 and chisq[i] < -_NOISE:
+        if df[i] > 0 and chisq[i] < -max(_NOISE, _CLEAR * errors[i]):
             notify(
                 ConvergenceWarning(
                     f"`{labels[i]}` has more parameters than `{labels[i - 1]}` but a lower "

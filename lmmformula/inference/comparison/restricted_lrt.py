@@ -31,7 +31,8 @@ from lmmformula.errors import OptionError
 from lmmformula.inference.bootstrap.run import check_count, seed_sequence
 from lmmformula.matrices import ModelMatrices, RandomBlock
 from lmmformula.optimize import minimize
-from lmmformula.postfit.progress import Progress, watched
+from lmmformula.postfit.executors import chosen_executor, in_order
+from lmmformula.postfit.progress import Progress, progress_bar
 from lmmformula.postfit.requirements import require_plain_residuals
 
 __all__ = ["RestrictedLRT", "exact_rlrt", "null_distribution"]
@@ -81,6 +82,7 @@ def exact_rlrt(
     n: int = 10_000,
     seed: Any,
     progress: Progress = None,
+    executor: Any = None,
 ) -> RestrictedLRT:
     """Test whether one variance component is zero, by its finite-sample distribution.
 
@@ -97,7 +99,7 @@ def exact_rlrt(
         Number of draws.
     seed : int, SeedSequence or Generator
         Source of randomness.
-    progress : bool or callable, optional
+    progress, executor
         As for ``results.bootstrap``.
 
     Returns
@@ -129,13 +131,12 @@ def exact_rlrt(
             suggestion="fit by REML, or `lf.bootstrap_lrt(small, large, 1000, seed=1)`",
         )
     if without is None:
-        null = float(results.model.at(np.zeros(results.system.n_theta), is_reml).objective)
+        null = float(results.model.at(np.zeros(results.any_system.n_theta), is_reml).objective)
     else:
         null = minimize(assemble([without]), is_reml)[0].objective
     statistic = max(null - results.objective, 0.0)
-    draws = null_distribution(
-        matrices, position, effect, n=n, seed=root, reml=is_reml, progress=progress
-    )
+    how: dict[str, Any] = {"progress": progress, "executor": executor}
+    draws = null_distribution(matrices, position, effect, n=n, seed=root, reml=is_reml, **how)
     block = matrices.random[position]
     return RestrictedLRT(
         statistic=statistic,
@@ -218,6 +219,7 @@ def null_distribution(
     seed: np.random.SeedSequence,
     reml: bool = True,
     progress: Progress = None,
+    executor: Any = None,
 ) -> FloatArray:
     """Draws of the statistic when the variance is zero.
 
@@ -231,6 +233,8 @@ def null_distribution(
     seed : SeedSequence
     reml : bool, default True
     progress : bool, callable or None
+    executor
+        See ``postfit.executors``.
 
     Returns
     -------
@@ -246,17 +250,33 @@ def null_distribution(
     grid = np.exp(np.linspace(np.log(1e-5 / mu.max()), np.log(1e6 / mu.min()), GRID))
     shrink = 1.0 / (1.0 + grid * levels[:, None])
     penalty = np.log1p(grid * logged[:, None]).sum(axis=0)
+    curves = _Curves(levels, multiplicity, shrink, penalty, nu, n_outside)
     sizes = [min(DRAWS_AT_ONCE, n - start) for start in range(0, n, DRAWS_AT_ONCE)]
-    draws = []
-    seeds = watched(seed.spawn(len(sizes)), progress, "exact_rlrt", "parts")
-    for size, child in zip(sizes, seeds, strict=True):
-        inner, outer = (np.random.default_rng(s) for s in child.spawn(2))
-        squares = inner.chisquare(multiplicity, (size, len(levels)))
-        rest = outer.chisquare(n_outside, size) if n_outside > 0 else np.zeros(size)
-        total = squares.sum(axis=1) + rest
-        curve = nu * np.log(total[:, None] / (squares @ shrink + rest[:, None])) - penalty
-        draws.append(np.maximum(_peak(curve), 0.0))
+    tasks = list(zip(sizes, seed.spawn(len(sizes)), strict=True))
+    with progress_bar(progress, len(tasks), "exact_rlrt", "parts") as advance:
+        draws = in_order(curves.peaks, tasks, chosen_executor(executor), lambda _: advance(1))
     return np.concatenate(draws)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Curves:
+    """The criterion of simulated data over a grid of the variance, less that at zero."""
+
+    levels: FloatArray
+    multiplicity: FloatArray
+    shrink: FloatArray
+    penalty: FloatArray
+    nu: int
+    n_outside: int
+
+    def peaks(self, size: int, seed: np.random.SeedSequence) -> FloatArray:
+        """Draws of the largest value."""
+        inner, outer = (np.random.default_rng(s) for s in seed.spawn(2))
+        squares = inner.chisquare(self.multiplicity, (size, len(self.levels)))
+        rest = outer.chisquare(self.n_outside, size) if self.n_outside > 0 else np.zeros(size)
+        total = squares.sum(axis=1) + rest
+        ratio = total[:, None] / (squares @ self.shrink + rest[:, None])
+        return np.maximum(_peak(self.nu * np.log(ratio) - self.penalty), 0.0)
 
 
 def _eigenvalues(

@@ -66,14 +66,15 @@ def check_up(results: Any) -> Checkup:
     if results.model.has_rows:
         found += [finding for rule in ROW_RULES for finding in rule(results)]
     else:
-        found.append(
-            Finding(
-                "no rows",
-                "note",
-                "residuals and influential levels were not looked at: the result was kept without "
-                "its rows.",
-                "fit with `keep_data=True`",
-            )
-        )
+        found.append(_no_rows(results.model.is_streamed))
     found.sort(key=lambda finding: _ORDER[finding.severity])
     return Checkup(tuple(found))
+
+
+def _no_rows(is_streamed: bool) -> Finding:
+    why = "the data came in pieces" if is_streamed else "the result was kept without its rows"
+    instead = (
+        "`augment()` has residuals and leverages" if is_streamed else "fit with `keep_data=True`"
+    )
+    sentence = f"residuals and influential levels were not looked at: {why}."
+    return Finding("no rows", "note", sentence, instead)

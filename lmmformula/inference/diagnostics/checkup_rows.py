@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from lmmformula._arrays import FloatArray
+from lmmformula.engine.layout import TailLayout
 from lmmformula.inference.diagnostics.checkup_rules import Finding, Rule
 
 __all__ = ["ROW_RULES"]
@@ -22,6 +23,8 @@ MOVED = 1.0
 SHOWN = 3
 FEWEST_ROWS = 30
 MOST_WORK = 1e8
+SPARSE_WORK = 5
+"""Work for an entry of a sparse factor, beside one of a dense block."""
 
 
 def spread(results: Any) -> Iterator[Finding]:
@@ -153,6 +156,12 @@ def _others(count: int) -> str:
     return f", and {count} more are beyond {OUTLYING:g}" if count else ""
 
 
+def _takes_long(tail: TailLayout, count: int) -> bool:
+    """Whether leaving out levels in turn, an evaluation each, would."""
+    each = {"dense": 1, "sparse": SPARSE_WORK}.get(tail.kind, 0)
+    return count * each * tail.factor_entries > MOST_WORK
+
+
 def influential_levels(results: Any) -> Iterator[Finding]:
     """Levels without which a fixed effect would move by more than its standard error."""
     if not results.df_model:
@@ -170,7 +179,7 @@ def influential_levels(results: Any) -> Iterator[Finding]:
     for group, count in results.ngroups.items():
         if count < 3:
             continue
-        if results.system.tail.is_single and count * results.system.tail.n_columns**2 > MOST_WORK:
+        if _takes_long(results.system.tail, count):
             yield Finding(
                 "not looked at",
                 "note",

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from lmmformula.engine.conditional import fitted_degrees
-from lmmformula.postfit.requirements import require_plain_residuals
+from lmmformula.postfit.requirements import require_exact_engine, require_plain_residuals
 from lmmformula.report.render import render
 from lmmformula.report.table import Column, Table
 
@@ -78,6 +78,7 @@ class ConditionalAIC:
 
 def conditional_aic(results: Any) -> ConditionalAIC:
     """Conditional AIC of a fit."""
+    require_exact_engine(results.any_system, "the conditional AIC", "`aic`, or `lf.compare(...)`")
     e, system = results.estimates, results.system
     require_plain_residuals(
         results.design.matrices.residual, "the conditional AIC", "`aic`, or `lf.compare(...)`"

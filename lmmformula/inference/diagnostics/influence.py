@@ -51,6 +51,7 @@ from lmmformula.postfit.errors_of_rows import cooks_distance, fitted_forms
 from lmmformula.postfit.predict import residuals
 from lmmformula.postfit.progress import Progress, watched
 from lmmformula.postfit.records import ModelLike
+from lmmformula.postfit.requirements import EXACT, require_exact_engine
 from lmmformula.postfit.residual_structure import ResidualStructure
 from lmmformula.postfit.statistics import FitStatistics
 from lmmformula.report.drawn import Drawn
@@ -149,6 +150,7 @@ class InfluenceAccessors(FitStatistics):
         return Leverage(self._rows(parts[0], "random"), self._rows(parts[1], "fixed"))
 
     def _weighted(self, what: str, instead: str) -> WeightedFit:
+        require_exact_engine(self._model.any_system, what, EXACT)
         parts = (self.design, self.estimates, self._model.system, self.residual_structure)
         return weighted_fit(*parts, what=what, instead=instead)
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any, Literal, overload
 
 import numpy as np
 import pandas as pd
 
 from lmmformula._arrays import FloatArray
+from lmmformula.design.stream.open import open_stream
 from lmmformula.engine import BlockedSystem, Estimates
 from lmmformula.engine.error_variance import error_variance
 from lmmformula.engine.prediction import joint_covariance
@@ -23,9 +27,10 @@ from lmmformula.postfit.predict import (
     resolve_groups,
 )
 from lmmformula.postfit.records import ModelLike
-from lmmformula.postfit.requirements import require_plain_residuals
+from lmmformula.postfit.requirements import EXACT, require_exact_engine, require_plain_residuals
 from lmmformula.postfit.residual_structure import ResidualStructure
 from lmmformula.postfit.statistics import FitStatistics
+from lmmformula.postfit.streamed_rows import predict_in_pieces, refuse_target
 
 __all__ = ["INTERVALS", "PREDICTION_DF", "PredictionAccessors", "limits"]
 
@@ -80,6 +85,19 @@ class PredictionAccessors(FitStatistics):
         ddf: str = ...,
     ) -> pd.DataFrame: ...
 
+    @overload
+    def predict(
+        self,
+        newdata: Any,
+        random: Literal["all", "none"] | Sequence[str] = ...,
+        new_levels: Literal["raise", "zero"] = ...,
+        interval: Literal["confidence", "prediction"] | None = ...,
+        alpha: float = ...,
+        ddf: str = ...,
+        *,
+        to: str | os.PathLike[str],
+    ) -> Path: ...
+
     def predict(
         self,
         newdata: Any = None,
@@ -88,13 +106,15 @@ class PredictionAccessors(FitStatistics):
         interval: Literal["confidence", "prediction"] | None = None,
         alpha: float = 0.05,
         ddf: str = "satterthwaite",
-    ) -> pd.Series | pd.DataFrame:
+        to: str | os.PathLike[str] | None = None,
+    ) -> Any:
         """Predict the response.
 
         Parameters
         ----------
-        newdata : frame or dict, optional
-            Rows to predict; default: the fitted rows.
+        newdata : frame, dict, or data in pieces, optional
+            Rows to predict; default: the fitted rows. Rows in pieces (all that ``lf.stream``
+            reads) are predicted chunk by chunk.
         random : "all", "none" or list of grouping factors
             Whose random effects are added.
         new_levels : {"raise", "zero"}
@@ -108,10 +128,13 @@ class PredictionAccessors(FitStatistics):
             Quantiles of Student's t with degrees of freedom for each row; of the normal; or
             Student's t with ``se`` corrected for the estimation of the covariance parameters
             [2]_ [3]_, as SAS does for predictions (REML fits only).
+        to : str or path, optional
+            For rows in pieces: a Parquet file to write, whole or not at all.
 
         Returns
         -------
-        Series, or DataFrame with columns ``predicted, se, lower, upper``
+        Series, or DataFrame with columns ``predicted, se, lower, upper``; for rows in pieces an
+        iterator of DataFrames, or the path that was written
             With the index of ``newdata``; NaN in rows with a missing value. An offset that is
             named by column is added.
 
@@ -155,19 +178,20 @@ class PredictionAccessors(FitStatistics):
         check_new_levels(new_levels)
         groups = resolve_groups(random, list(self.ngroups))
         alpha = check_alpha(alpha)
+        if interval is not None:
+            self._check_limits(interval, ddf)
+        stream = None if newdata is None else open_stream(newdata)
+        if stream is not None:
+            limited: dict[str, Any] = {"interval": interval, "alpha": alpha, "ddf": ddf}
+            again = partial(self.predict, random=random, new_levels=new_levels, **limited)
+            return predict_in_pieces(self.design, stream, again, to)
+        refuse_target(to)
         if newdata is None:
             self._model.require_rows("`predict()` without new data")
         if interval is None:
             if newdata is not None:
                 return predict(self.design, self.estimates, newdata, groups, new_levels=new_levels)
             return self._rows(linear_predictor(self.design, self.estimates, groups), "predicted")
-        check_interval(interval, ddf)
-        if ddf == "kenward-roger-observed" and self.criterion != "REML":
-            raise _needs_reml(ddf)
-        if ddf == "kenward-roger-observed":
-            require_plain_residuals(
-                self.design.matrices.residual, f'`ddf="{ddf}"`', '`ddf="satterthwaite"`'
-            )
         parts = (self.design, self.estimates, self._model.system)
         options: dict[str, Any] = {
             "observation": interval == "prediction",
@@ -178,6 +202,17 @@ class PredictionAccessors(FitStatistics):
         else:
             target = new_target(*parts, newdata, groups, new_levels=new_levels, **options)
         return limits(self._model.system, self.estimates, target, alpha, ddf)
+
+    def _check_limits(self, interval: Any, ddf: Any) -> None:
+        """Raise unless these limits are known for this fit."""
+        check_interval(interval, ddf)
+        if ddf == "kenward-roger-observed" and self.criterion != "REML":
+            raise _needs_reml(ddf)
+        if ddf == "kenward-roger-observed":
+            require_plain_residuals(
+                self.design.matrices.residual, f'`ddf="{ddf}"`', '`ddf="satterthwaite"`'
+            )
+        require_exact_engine(self._model.any_system, f"`predict(interval={interval!r})`", EXACT)
 
 
 def check_interval(interval: Any, ddf: Any) -> None:

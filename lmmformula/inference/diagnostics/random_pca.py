@@ -127,7 +127,7 @@ def random_effects_pca(results: Any, scaled: bool = False) -> RandomEffectsPCA:
         results.design.matrices, "`repca()`", "a model with random effects, `(1 + x | g)`"
     )
     blocks, templates = results.design.matrices.random, results.estimates.templates
-    scales = effect_scales(results.system)
+    scales = effect_scales(results.any_system)
     groups = []
     for group in dict.fromkeys(block.group for block in blocks):
         members = [i for i, block in enumerate(blocks) if block.group == group]

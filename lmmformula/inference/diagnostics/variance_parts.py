@@ -19,7 +19,7 @@ import numpy as np
 
 from lmmformula._arrays import FloatArray
 from lmmformula.engine import BlockedSystem
-from lmmformula.postfit.requirements import kind_of_rows
+from lmmformula.postfit.requirements import EXACT, kind_of_rows, require_exact_engine
 
 __all__ = ["VarianceParts", "variance_parts"]
 
@@ -63,6 +63,7 @@ def variance_parts(results: Any) -> VarianceParts:
     weights and structured residuals are in the cross-products, and then the rows are needed:
     every row counts once.
     """
+    require_exact_engine(results.any_system, "splitting the variance of the response", EXACT)
     system, e, matrices = results.system, results.estimates, results.design.matrices
     if matrices.weights is not None or matrices.residual is not None:
         results.model.require_rows(f"splitting the variance of {kind_of_rows(matrices)}")

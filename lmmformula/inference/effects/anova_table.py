@@ -58,7 +58,7 @@ def _hypotheses(results: Any, kind: Any) -> Hypotheses:
     if design.matrices.weights is not None or design.matrices.residual is not None:
         results.model.require_rows(f"`anova` of {kind_of_rows(design.matrices)}")
         return hypotheses(design, name)
-    return hypotheses(design, name, _factor_of_columns(results.system))
+    return hypotheses(design, name, _factor_of_columns(results.any_system))
 
 
 def _factor_of_columns(system: Any) -> FloatArray:

@@ -35,7 +35,7 @@ from lmmformula.inference.effects.approximation import (
     independent_rows,
 )
 from lmmformula.inference.effects.cluster_blocks import ADJUSTMENTS, ClusterForms, cluster_forms
-from lmmformula.postfit.requirements import require_unrelated_levels
+from lmmformula.postfit.requirements import EXACT, require_exact_engine, require_unrelated_levels
 
 __all__ = [
     "ClusterRobust",
@@ -209,6 +209,7 @@ def cluster_robust(results: Any, robust: str, clusters: Clusters, ddf: str) -> C
     ddf : {"satterthwaite", "wald"}
         Degrees of freedom.
     """
+    require_exact_engine(results.any_system, "a cluster-robust covariance", EXACT)
     system, e, matrices = results.system, results.estimates, results.design.matrices
     objective = Objective(system, e.criterion == "REML")
     evaluation = objective.evaluate(objective.phi_from_theta(e.theta)).evaluation

@@ -11,17 +11,19 @@ from lmmformula._arrays import BoolArray, FloatArray
 from lmmformula.covariance import Correlated
 from lmmformula.design.notify import notify
 from lmmformula.engine import (
+    AnySystem,
     BlockedSystem,
     Estimates,
     KenwardRogerPieces,
     kenward_roger_pieces,
     variance_information,
 )
+from lmmformula.engine.partitioned.system import PartitionedSystem
 from lmmformula.errors import InferenceWarning, NumericalError, OptionError
 from lmmformula.inference.effects.approximation import Approximation, Wald
 from lmmformula.inference.effects.kenward_roger import KenwardRoger, check_memory
 from lmmformula.inference.effects.satterthwaite import Satterthwaite
-from lmmformula.postfit.requirements import require_plain_residuals
+from lmmformula.postfit.requirements import require_exact_engine, require_plain_residuals
 
 __all__ = ["DEFAULT_METHOD", "DF_METHODS", "Inferable", "check_method", "degrees_of_freedom"]
 
@@ -42,6 +44,10 @@ class Inferable(Protocol):
     @property
     def system(self) -> BlockedSystem:
         """Cross-products of the design."""
+
+    @property
+    def any_system(self) -> AnySystem:
+        """The data in the engine that fitted the model."""
 
     @property
     def estimates(self) -> Estimates:
@@ -111,7 +117,7 @@ def wald(results: Inferable) -> Approximation:
 def satterthwaite(results: Inferable) -> Approximation:
     """Satterthwaite's degrees of freedom."""
     e = results.estimates
-    information = variance_information(results.system, e.theta, e.criterion == "REML")
+    information = variance_information(results.any_system, e.theta, e.criterion == "REML")
     return Satterthwaite(e.beta, e.sigma, information)
 
 
@@ -126,11 +132,15 @@ def kenward_roger_observed(results: Inferable) -> Approximation:
 
 
 def _kenward_roger(results: Inferable, *, observed: bool) -> Approximation:
-    residual = results.system.residual
+    instead = '`ddf="satterthwaite"`'
+    system = results.any_system
+    if not isinstance(system, PartitionedSystem):  # whose sums have all that is needed
+        require_exact_engine(system, "Kenward and Roger's method", instead)
+    residual = system.residual
     require_plain_residuals(
         None if residual is None else residual.covariance.rows,
         "Kenward and Roger's method",
-        '`ddf="satterthwaite"`',
+        instead,
     )
     fit: Inferable = results
     notes: tuple[str, ...] = ()
@@ -146,9 +156,10 @@ def _kenward_roger(results: Inferable, *, observed: bool) -> Approximation:
     e = fit.estimates
     if not e.p:
         return Wald(e.beta, e.vcov_beta, e.sigma, notes)
-    check_memory(fit.system)
-    pieces = _pieces(fit.system, e)
-    known = _zeros(fit.system, e)
+    whole = fit.any_system
+    if isinstance(whole, BlockedSystem):
+        check_memory(whole)
+    pieces, known = _pieces(whole, e), _zeros(whole, e)
     if known.any():
         notes = (*notes, OBSERVED_AT_ZERO if observed else EXPECTED_AT_ZERO)
     if not observed:
@@ -157,7 +168,7 @@ def _kenward_roger(results: Inferable, *, observed: bool) -> Approximation:
     return KenwardRoger(e.beta, e.sigma, pieces, information, known, notes)
 
 
-def _pieces(system: BlockedSystem, estimates: Estimates) -> KenwardRogerPieces:
+def _pieces(system: AnySystem, estimates: Estimates) -> KenwardRogerPieces:
     """Pieces of the method, which hold third powers of the residual variance."""
     unit = float(estimates.sigma)
     if SMALLEST_SIGMA < unit < LARGEST_SIGMA:
@@ -170,7 +181,7 @@ def _pieces(system: BlockedSystem, estimates: Estimates) -> KenwardRogerPieces:
     )
 
 
-def _zeros(system: BlockedSystem, estimates: Estimates) -> BoolArray:
+def _zeros(system: AnySystem, estimates: Estimates) -> BoolArray:
     """Variances and covariances of effects whose variance is estimated as zero; sigma^2 last."""
     out = []
     for term, template in zip(system.terms, estimates.templates, strict=True):

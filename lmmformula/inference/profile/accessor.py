@@ -27,6 +27,7 @@ from lmmformula.inference.profile.remarks import trouble
 from lmmformula.optimize import Optimum
 from lmmformula.postfit.progress import Progress, watched
 from lmmformula.postfit.records import ModelLike
+from lmmformula.postfit.requirements import require_exact_engine
 from lmmformula.postfit.statistics import FitStatistics
 from lmmformula.report.drawn import Drawn
 
@@ -285,6 +286,9 @@ class ProfileAccessors(FitStatistics):
         sd_Intercept|Batch  16.77  72.87
         sigma               39.73  64.07
         """
+        require_exact_engine(
+            self._model.any_system, "`profile`", "`covariance_parameters()` for Wald intervals"
+        )
         system = self._model.system
         parameters = parameters_of(system, self.fixed_names)
         names = list(parameters) if which is None else selected(which, parameters)

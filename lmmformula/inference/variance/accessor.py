@@ -105,7 +105,7 @@ class CovarianceAccessors(FitStatistics):
         There are no errors where theta was given.
         """
         at_end = {item.parameter for item in self.singularities}
-        found = natural_estimates(self._model.system, self.estimates, at_end)
+        found = natural_estimates(self._model.any_system, self.estimates, at_end)
         if self._optimum.status is OptimumStatus.FIXED:
             return replace(found, se=np.full_like(found.se, np.nan))
         return found

@@ -21,7 +21,7 @@ import numpy as np
 from lmmformula._arrays import BoolArray, FloatArray
 from lmmformula.covariance import parameter_names
 from lmmformula.covariance.natural import POSITIVE, Limits, bounded, rate, unbounded
-from lmmformula.engine import BlockedSystem, Estimates, Objective
+from lmmformula.engine import AnySystem, Estimates, Objective
 from lmmformula.engine.information import VarianceInformation, variance_information
 
 __all__ = ["Component", "NaturalEstimates", "components_of", "natural_estimates"]
@@ -80,7 +80,7 @@ class NaturalEstimates:
         return lower, upper
 
 
-def components_of(system: BlockedSystem) -> tuple[Component, ...]:
+def components_of(system: AnySystem) -> tuple[Component, ...]:
     """Natural parameters of a model in the order of theta, then sigma."""
     terms = system.terms
     named = parameter_names(
@@ -106,13 +106,13 @@ def components_of(system: BlockedSystem) -> tuple[Component, ...]:
 
 
 def natural_estimates(
-    system: BlockedSystem, estimates: Estimates, at_end: Collection[str] = ()
+    system: AnySystem, estimates: Estimates, at_end: Collection[str] = ()
 ) -> NaturalEstimates:
     """Natural parameters of a fit and their standard errors.
 
     Parameters
     ----------
-    system : BlockedSystem
+    system : BlockedSystem or AlternativeSystem
     estimates : Estimates
         At the optimum.
     at_end : collection of str
@@ -135,7 +135,7 @@ def natural_estimates(
     return NaturalEstimates(components, values, se)
 
 
-def _values(system: BlockedSystem, phi: FloatArray) -> FloatArray:
+def _values(system: AnySystem, phi: FloatArray) -> FloatArray:
     """Natural parameters at ``phi``; standard deviations are relative to sigma."""
     objective = Objective(system)
     templates = objective.templates(phi)
@@ -149,7 +149,7 @@ def _values(system: BlockedSystem, phi: FloatArray) -> FloatArray:
 
 
 def _variances(
-    system: BlockedSystem, components: tuple[Component, ...], information: VarianceInformation
+    system: AnySystem, components: tuple[Component, ...], information: VarianceInformation
 ) -> FloatArray:
     """Variances on the unbounded scale; NaN where directions that are not identified matter."""
 
@@ -172,7 +172,7 @@ def _variances(
     return np.where(lost | still, np.nan, variance)
 
 
-def _place(system: BlockedSystem, components: tuple[Component, ...], phi: FloatArray) -> FloatArray:
+def _place(system: AnySystem, components: tuple[Component, ...], phi: FloatArray) -> FloatArray:
     """Unbounded parameters at ``phi``, without sigma's share."""
     pairs = zip(_values(system, phi), components[:-1], strict=True)
     return np.array([unbounded(value, component.limits) for value, component in pairs])

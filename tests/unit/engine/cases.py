@@ -37,11 +37,11 @@ def matrices(y: Array, X: Array, *random: RandomBlock, weights: Array | None = N
     return ModelMatrices(y, X, names, random, weights, None, np.arange(len(y)))
 
 
-def _effects(rng: np.random.Generator, n: int, k: int) -> Array:
+def effects(rng: np.random.Generator, n: int, k: int) -> Array:
     return np.column_stack([np.ones(n), rng.normal(1.0, 2.0, (n, k - 1))])
 
 
-def _simulated(rng: np.random.Generator, p: int, weighted: bool, *random: RandomBlock):
+def simulated(rng: np.random.Generator, p: int, weighted: bool, *random: RandomBlock):
     n = len(random[0].codes)
     X = np.column_stack([np.ones(n), rng.normal(3.0, 1.0, (n, p - 1))])
     y = X @ rng.normal(size=p) + rng.normal(size=n)
@@ -58,13 +58,13 @@ def _nested_three(seed: int) -> ModelMatrices:
     classes = rng.integers(0, 14, n)
     schools = np.minimum(classes // 3, 3)
     pupils = classes * 3 + rng.integers(0, 3, n)
-    return _simulated(
+    return simulated(
         rng,
         2,
         True,
-        block(_effects(rng, n, 1), pupils, "pupil"),
-        block(_effects(rng, n, 2), classes, "class"),
-        block(_effects(rng, n, 2), schools, "school"),
+        block(effects(rng, n, 1), pupils, "pupil"),
+        block(effects(rng, n, 2), classes, "class"),
+        block(effects(rng, n, 2), schools, "school"),
     )
 
 
@@ -74,12 +74,12 @@ def _sparse(seed: int) -> ModelMatrices:
     n = 90
     pairs = np.arange(n) // 2
     coarse = pairs % 15 + 15 * (rng.random(n) < 0.1)
-    return _simulated(
+    return simulated(
         rng,
         1,
         False,
-        block(_effects(rng, n, 1), pairs, "pair"),
-        block(_effects(rng, n, 2), coarse, "coarse"),
+        block(effects(rng, n, 1), pairs, "pair"),
+        block(effects(rng, n, 2), coarse, "coarse"),
     )
 
 
@@ -103,14 +103,14 @@ def _related(seed: int, *, crossed: bool, rank: int | None = None) -> ModelMatri
     """Animals with a pedigree, alone or crossed with herds and repeated within litters."""
     rng = np.random.default_rng(seed)
     n = 90
-    animal = related(block(_effects(rng, n, 2), rng.integers(0, 13, n), "animal"), seed, rank)
+    animal = related(block(effects(rng, n, 2), rng.integers(0, 13, n), "animal"), seed, rank)
     extra = related(block(rng.normal(size=(n, 1)), animal.codes, "animal"), seed, rank)
     if not crossed:
-        return _simulated(rng, 2, False, animal, extra)
-    herd = block(_effects(rng, n, 1), rng.integers(0, 6, n), "herd")
-    sire = related(block(_effects(rng, n, 1), rng.integers(0, 5, n), "sire"), seed + 1)
-    litter = block(_effects(rng, n, 2), rng.integers(0, 25, n), "litter")
-    return _simulated(rng, 2, True, litter, animal, herd, sire)
+        return simulated(rng, 2, False, animal, extra)
+    herd = block(effects(rng, n, 1), rng.integers(0, 6, n), "herd")
+    sire = related(block(effects(rng, n, 1), rng.integers(0, 5, n), "sire"), seed + 1)
+    litter = block(effects(rng, n, 2), rng.integers(0, 25, n), "litter")
+    return simulated(rng, 2, True, litter, animal, herd, sire)
 
 
 def _mixed_structures(seed: int) -> ModelMatrices:
@@ -118,13 +118,13 @@ def _mixed_structures(seed: int) -> ModelMatrices:
     rng = np.random.default_rng(seed)
     n = 90
     a, b = rng.integers(0, 12, n), rng.integers(0, 7, n)
-    return _simulated(
+    return simulated(
         rng,
         3,
         True,
-        block(_effects(rng, n, 2), a, "a", "diag"),
+        block(effects(rng, n, 2), a, "a", "diag"),
         block(rng.normal(size=(n, 1)), a, "a"),
-        block(_effects(rng, n, 2), b, "b"),
+        block(effects(rng, n, 2), b, "b"),
         block(rng.normal(size=(n, 2)), b, "b", "diag"),
     )
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lmmformula.engine import assemble, tail
-from lmmformula.engine.tail import Tail, _inverse, _mirrored
+from lmmformula.engine.tail import BlockTail, _mirrored, inverted
 from tests.unit.engine.cases import CASES
 from tests.unit.engine.test_cross import as_matrix
 from tests.unit.engine.test_layout import WITH_TAIL
@@ -43,7 +43,7 @@ def case(request, branch):
     system = assemble([CASES[request.param]])
     rng = np.random.default_rng(0)
     Lambdas = factors(system, rng, singular=branch == "singular")
-    ours = Tail(system.tail, Lambdas, system.tail_gram.copy())
+    ours = BlockTail(system.tail, Lambdas, system.tail_gram.copy())
     assert (ours.inverse_Sigmas is not None) == (branch == "by inverse")
     A = as_matrix(system.tail, system.tail_gram)
     pieces = zip(system.tail.factors, Lambdas, strict=True)
@@ -106,7 +106,7 @@ def test_inverse(shape):
     n, m = shape
     root = np.random.default_rng(0).normal(size=(n, m, m))
     M = root @ root.transpose(0, 2, 1) + m * np.eye(m)
-    logdet, inverse = _inverse(M.copy())
+    logdet, inverse = inverted(M.copy())
     assert logdet == pytest.approx(np.linalg.slogdet(M)[1].sum())
     np.testing.assert_allclose(inverse @ M, np.broadcast_to(np.eye(m), M.shape), atol=1e-10)
 
@@ -117,7 +117,7 @@ def test_an_indefinite_block_gives_no_log_determinant(shape):
     M = np.tile(np.eye(m), (n, 1, 1))
     M[-1] = -np.eye(m)
     with np.errstate(invalid="ignore"):
-        assert np.isnan(_inverse(M)[0])
+        assert np.isnan(inverted(M)[0])
 
 
 @pytest.mark.parametrize("n", [1, 127, 128, 129, 300])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -61,6 +62,8 @@ def test_equal_numbers_of_parameters_have_no_p_value(large):
 
 def test_a_worse_larger_model_is_shown_and_said():
     class Fit:
+        estimates = SimpleNamespace(monte_carlo=None)
+
         def __init__(self, npar, llf):
             self.npar, self.llf, self.aic, self.bic = npar, llf, 0.0, 0.0
 

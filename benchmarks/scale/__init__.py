@@ -1,0 +1,1 @@
+"""Scale: data past memory, past one process, past the dense block (see README.md)."""

@@ -1,0 +1,1 @@
+"""Data in pieces: files, queries and iterators that need not fit in memory."""

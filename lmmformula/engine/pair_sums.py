@@ -1,0 +1,69 @@
+"""Sums over pairs of levels, gathered block by block in memory of the size of the result.
+
+Every block of rows gives sorted pairs. They are merged as in a binary counter, each run with the
+next one of its size, so that a pair is touched once for each doubling and no more than two copies
+are held.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lmmformula._arrays import FloatArray, IntArray
+from lmmformula.engine.crossproducts import PairBlocks
+
+__all__ = ["PairSums"]
+
+_Run = tuple[IntArray, FloatArray]
+
+
+class PairSums:
+    """Running sum of the pair blocks of two factors.
+
+    Parameters
+    ----------
+    n_right : int
+        Levels of the second factor.
+    """
+
+    def __init__(self, n_right: int) -> None:
+        self._n_right = n_right
+        self._runs: list[_Run] = []
+
+    def add(self, block: PairBlocks) -> None:
+        """Add one block."""
+        key = block.left.astype(np.int64) * self._n_right + block.right
+        self._runs.append((key, block.values))
+        while len(self._runs) > 1 and 2 * len(self._runs[-1][0]) >= len(self._runs[-2][0]):
+            self._merge_last()
+
+    def total(self) -> PairBlocks:
+        """The sum of all blocks added so far."""
+        while len(self._runs) > 1:
+            self._merge_last()
+        key, values = self._runs[0]
+        left = (key // self._n_right).astype(np.int32)
+        right = (key % self._n_right).astype(np.int32)
+        return PairBlocks(left, right, values)
+
+    def _merge_last(self) -> None:
+        second, first = self._runs.pop(), self._runs.pop()
+        self._runs.append(_merged(first, second))
+
+
+def _merged(first: _Run, second: _Run) -> _Run:
+    """Sum of two runs of sorted keys."""
+    if np.array_equal(first[0], second[0]):
+        return first[0], first[1] + second[1]
+    key = np.concatenate([first[0], second[0]])
+    order = np.argsort(key, kind="stable")
+    key = key[order]
+    is_first = np.concatenate([[True], key[1:] != key[:-1]])
+    starts = np.flatnonzero(is_first)
+    shape = (*first[1].shape[:2], len(starts))
+    summed = np.empty(shape)
+    for a in range(shape[0]):
+        for b in range(shape[1]):
+            column = np.concatenate([first[1][a, b], second[1][a, b]])[order]
+            summed[a, b] = np.add.reduceat(column, starts)
+    return key[starts], summed
