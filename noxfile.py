@@ -80,6 +80,7 @@ def docs(session: nox.Session) -> None:
     install(session, "docs", "test")
     session.run("mkdocs", "build", "--strict", "--site-dir", session.create_tmp())
     session.run("pytest", "tests/docs", *session.posargs, env=ONE_THREAD)
+    session.run("pytest", "-m", "slow", "tests/docs/test_pages.py", env=ONE_THREAD)
 
 
 @nox.session

@@ -53,13 +53,14 @@ def lmm(
         folder, a pyarrow dataset or reader, a polars LazyFrame, a DuckDB relation, a Dask
         DataFrame, an iterator of frames.
     weights : str or array_like, optional
-        Prior weights, a column or an array: the residual variance of a row is sigma^2 / weight.
+        Prior weights: the residual variance of a row is sigma^2 / weight. A column, an expression
+        of columns (``"1 / se^2"``) or an array; no arrays where the data come in pieces.
     offset : str or array_like, optional
-        Known part of the linear predictor, a column or an array.
+        Known part of the linear predictor, given as the weights are.
     contrasts : mapping, optional
         Coding by factor: "treatment", "sum", "poly", "helmert", "diff" or formulaic contrasts.
     subset : optional
-        Rows to use, as a boolean column or array.
+        Rows to use: a condition (``"year > 2010"``), a boolean column or an array.
     missing : {"drop", "raise"}
         What to do with rows in which a variable of the model is missing.
     checks : {"raise", "warn", "ignore"}

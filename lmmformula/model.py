@@ -283,6 +283,8 @@ class LinearMixedModel:
         """
         self.require_rows("a new response")
         design, response = new_response(self.design, y)
+        if isinstance(self.any_system, AlternativeSystem):
+            return LinearMixedModel(design, method=self.any_system.method)
         system = replace_response(self.system, self.design.matrices, response)
         return LinearMixedModel(design, system=system)
 

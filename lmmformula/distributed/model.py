@@ -6,8 +6,8 @@ import logging
 from functools import cached_property
 from typing import Any
 
+from lmmformula._memory import available_memory
 from lmmformula.design.stream.readers import DaskStream
-from lmmformula.design.stream.room import available_memory
 from lmmformula.design.stream.streamed import stream_design
 from lmmformula.distributed.data import DaskData
 from lmmformula.distributed.design import DaskDesign

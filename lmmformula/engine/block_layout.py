@@ -18,7 +18,14 @@ from scipy.sparse.csgraph import connected_components
 from lmmformula._arrays import FloatArray, IntArray
 from lmmformula.engine.layout import FactorLayout, LevelPairs, TailLayout, column_starts
 
-__all__ = ["SPARSE_MAP_LIMIT", "BlockTailLayout", "Bucket", "sparse_map_size", "tail_layout"]
+__all__ = [
+    "SPARSE_MAP_LIMIT",
+    "BlockTailLayout",
+    "Bucket",
+    "blocks_held",
+    "sparse_map_size",
+    "tail_layout",
+]
 
 
 SPARSE_MAP_LIMIT = 40_000_000
@@ -201,6 +208,20 @@ def tail_layout(
         columns = bucket.columns[rows, slots]
         bucket_of[columns], row_of[columns], slot_of[columns] = number, rows, slots
     return BlockTailLayout(factors, starts, buckets, bucket_of, row_of, slot_of)
+
+
+def blocks_held(k: int) -> float:
+    """Copies of the tail's blocks that are in memory at the peak of a fit with derivatives.
+
+    Measured: 10 where the first factor has one effect for each level, and three more for every
+    further entry of its covariance.
+
+    Parameters
+    ----------
+    k : int
+        Effects for each level of the first factor.
+    """
+    return 7.0 + 1.5 * k * (k + 1)
 
 
 def sparse_map_size(

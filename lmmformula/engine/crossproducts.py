@@ -31,7 +31,7 @@ Places: TypeAlias = tuple[tuple[slice, ...], slice]
 """Columns of each factor's effects and of [X y] in working rows."""
 
 ROWS_PER_BLOCK = 1 << 17
-MOST_ROWS = 1 << 20
+MOST_BYTES = 1 << 26
 DENSE_PAIRS_PER_ROW = 4
 
 
@@ -165,7 +165,8 @@ class RunningSums:
         basis: WorkingBasis,
     ) -> Iterator[tuple[tuple[int, int], PairBlocks]]:
         """Add one chunk's rows, and yield the sums over pairs of factors as they come."""
-        largest = min(4 * max(layout.n_levels for layout in layouts), MOST_ROWS)
+        levels = max(layout.n_levels for layout in layouts)
+        largest = min(4 * levels, MOST_BYTES // (8 * self.places[1].stop))
         kept: dict[str, Any] = {"space": self._space, "places": self.places}
         for rows in _blocks(matrices, layouts, basis, rows=largest, **kept):
             self._space = rows.columns if rows.columns.base is None else rows.columns.base

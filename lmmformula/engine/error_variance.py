@@ -22,10 +22,12 @@ Kenward and Roger (1997), Biometrics 53, 983-997.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import singledispatch
 
 import numpy as np
 
 from lmmformula._arrays import FloatArray
+from lmmformula.engine.alternative import AnySystem
 from lmmformula.engine.evaluation import Evaluation
 from lmmformula.engine.objective import Objective, Point
 from lmmformula.engine.prediction import JointCovariance, TargetRows
@@ -58,8 +60,9 @@ class ErrorVariance:
     df: FloatArray
 
 
+@singledispatch
 def error_variance(
-    system: BlockedSystem,
+    system: AnySystem,
     theta: FloatArray,
     reml: bool,
     rows: TargetRows,
@@ -72,7 +75,7 @@ def error_variance(
 
     Parameters
     ----------
-    system : BlockedSystem
+    system : BlockedSystem or KrylovSystem
     theta : ndarray, shape (n_theta,)
         The optimum.
     reml : bool
@@ -93,6 +96,7 @@ def error_variance(
     the exact Hessian. Derivatives of v are central differences of exact evaluations, two a
     direction (four with the correction).
     """
+    assert isinstance(system, BlockedSystem)
     objective = Objective(system, reml)
     point = objective.evaluate(objective.phi_from_theta(theta))
     given = _variance(point.evaluation, rows)

@@ -20,7 +20,7 @@ import numpy as np
 
 from lmmformula._arrays import FloatArray, IntArray
 from lmmformula.covariance import Correlated
-from lmmformula.engine.system import BlockedSystem
+from lmmformula.engine.alternative import AnySystem
 from lmmformula.matrices import RandomBlock
 
 __all__ = ["NewPlaces", "kriged", "kriging_weights", "new_places", "rows_without_effect"]
@@ -95,7 +95,7 @@ def rows_without_effect(z: FloatArray) -> IntArray:
 
 
 def new_places(
-    system: BlockedSystem,
+    system: AnySystem,
     random: Mapping[int, RandomBlock],
     places: Mapping[int, FloatArray | None],
 ) -> tuple[NewPlaces, ...]:
@@ -103,7 +103,7 @@ def new_places(
 
     Parameters
     ----------
-    system : BlockedSystem
+    system : BlockedSystem or AlternativeSystem
     random : mapping of int to RandomBlock
         Terms that take part, by position in the model.
     places : mapping of int to ndarray (n, d) or None

@@ -8,9 +8,14 @@ which is enough to tell seconds from hours.
 - *Coupling*: ``MAP_SECONDS`` for every pair of tail columns that share a level of the first factor.
   Where these are too many, or the crossing is crowded, products of dense matrices instead.
 - *Dense blocks* (crossed factors whole, nested ones in small blocks): m^3 operations for a block of
-  m columns, at ``DENSE_RATE``; about ``BLOCKS_HELD`` copies in memory.
+  m columns, at ``DENSE_RATE``; ``blocks_held`` copies in memory.
 - *Sparse*: operations of the fronts at ``FRONT_RATE``, ``FRONT_SECONDS`` for every entry that is
   moved between them, and ``BATCH_SECONDS`` for every batch, after the fill-reducing order.
+- *Krylov methods*: ``ITERATIONS`` of the conjugate gradients for every factor beyond the first,
+  with ``PROBES`` columns for every effect and one for each of X and y, at ``PRODUCT_SECONDS`` for a
+  pair of levels that occur together (for every pair of their effects). Memory: ``WORKING_ARRAYS``
+  of ``COLUMNS_AT_ONCE`` columns. Nested factors need more probes and take two or three times as
+  long.
 
 Exact ways come first: the quicker one of those that fit in memory and keep an evaluation below
 ``EVALUATION_LIMIT``. Only where there is none is the model for Krylov methods, with random probes.
@@ -18,19 +23,17 @@ Exact ways come first: the quicker one of those that fit in memory and keep an e
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
-from importlib import import_module
-from pathlib import Path
 from typing import Literal, TypeAlias
 
 import numpy as np
 
+from lmmformula._memory import available_memory
 from lmmformula.engine.block_layout import (
     SPARSE_MAP_LIMIT,
     BlockTailLayout,
+    blocks_held,
     sparse_map_size,
     tail_layout,
 )
@@ -39,7 +42,7 @@ from lmmformula.engine.layout import FactorLayout, TailLayout
 from lmmformula.engine.sparse.layout import SparseTailLayout, coupled_levels
 from lmmformula.engine.summation import DataSums
 
-__all__ = ["EVALUATION_LIMIT", "Cost", "Method", "Plan", "available_memory", "layout_for", "plan"]
+__all__ = ["EVALUATION_LIMIT", "Cost", "Method", "Plan", "layout_for", "plan"]
 
 Method: TypeAlias = Literal["blocks", "dense", "sparse", "krylov"]
 
@@ -49,11 +52,15 @@ MAP_BYTES = 60
 DENSE_RATE = 2.5e10
 BATCHED_RATE = 0.6e10
 PRODUCT_RATE = 2e10
-BLOCKS_HELD = 5
 FRONT_RATE = 1e10
 FRONT_SECONDS = 6e-9
 BATCH_SECONDS = 1e-4
 PAIR_BYTES = 40
+ITERATIONS = 5
+PROBES = 8
+PRODUCT_SECONDS = 1.1e-9
+COLUMNS_AT_ONCE = 32
+WORKING_ARRAYS = 6
 UNKNOWN_MEMORY = 8e9
 
 EVALUATION_LIMIT = 60.0
@@ -75,11 +82,12 @@ class Cost:
     memory : float
         Bytes at the peak of an evaluation.
     seconds : float
-        For the criterion and its gradient, once.
+        For the criterion and its gradient, once; by Krylov methods a share of what a fit takes.
     operations : float
         Floating-point operations of the dense work in it.
     entries : int
-        Numbers that the elimination of the tail stores, padding included.
+        Numbers that the elimination of the tail stores, padding included; of Krylov methods, those
+        of the columns that are solved for at once.
     """
 
     memory: float
@@ -106,7 +114,7 @@ class Plan:
     components, largest_block : int
         Groups of coupled levels among the factors after the first, and the columns of the largest.
     costs : dict of Method to Cost
-        Of the exact ways that were looked at.
+        Of the ways that were looked at; that of Krylov methods wherever an exact way is not quick.
     memory_limit : float
         Bytes that were allowed.
     reasons : tuple of str
@@ -129,7 +137,7 @@ class Plan:
 
     @property
     def cost(self) -> Cost | None:
-        """That of the method chosen, where it is exact."""
+        """That of the method chosen."""
         return self.costs.get(self.method)
 
 
@@ -172,7 +180,7 @@ def layout_for(sums: DataSums, method: str | None = None) -> TailLayout:
 
 def _planned(sizes: _Sizes, memory_limit: float | None) -> Plan:
     """The quickest exact way that is within the limits."""
-    limit = available_memory() / 2.0 if memory_limit is None else memory_limit
+    limit = (available_memory() or UNKNOWN_MEMORY) / 2.0 if memory_limit is None else memory_limit
     block = sizes.block_cost()
     whole: Method = "dense" if sizes.tail.is_single else "blocks"
     costs = {whole: block}
@@ -194,6 +202,7 @@ def _planned(sizes: _Sizes, memory_limit: float | None) -> Plan:
         for name, cost in costs.items()
         if cost.memory <= limit and cost.seconds <= EVALUATION_LIMIT
     }
+    costs["krylov"] = sizes.krylov_cost()
     if fits:
         best = min(fits, key=lambda name: fits[name].seconds)
         return sizes.plan(best, costs, limit, reasons, layout if best == "sparse" else None)
@@ -213,18 +222,6 @@ def _blocks_of(sums: DataSums) -> BlockTailLayout:
     return tail_layout(sums.layouts[1:], _pairs(sums), sums.layouts[0].n_levels)
 
 
-def available_memory() -> float:
-    """Bytes of memory that are free, or can be freed."""
-    with suppress(OSError, StopIteration, ValueError):
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        return 1024.0 * next(int(x.split()[1]) for x in lines if x.startswith("MemAvailable"))
-    with suppress(ImportError):
-        return float(import_module("psutil").virtual_memory().available)
-    with suppress(AttributeError, OSError, ValueError):
-        return 0.5 * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return UNKNOWN_MEMORY
-
-
 def _told(cost: Cost) -> str:
     return f"{cost.seconds:.2g} s an evaluation and {1e-9 * cost.memory:.2g} GB"
 
@@ -239,7 +236,7 @@ class _Sizes:
 
     factors: tuple[FactorLayout, ...]
     pairs: list[PairBlocks]
-    n_pairs: int
+    counts: dict[tuple[int, int], int]
     p: int
     tail: BlockTailLayout
     map_size: float
@@ -253,11 +250,16 @@ class _Sizes:
         return cls(
             factors=sums.layouts,
             pairs=pairs,
-            n_pairs=sum(len(block.left) for block in found.values()),
+            counts={pair: len(block.left) for pair, block in found.items()},
             p=len(sums.total.xy) - 1,
             tail=tail,
             map_size=blocks * sparse_map_size(rest, pairs, first.n_levels) if rest else 0.0,
         )
+
+    @property
+    def n_pairs(self) -> int:
+        """Pairs of levels that occur together."""
+        return sum(self.counts.values())
 
     @property
     def related(self) -> bool:
@@ -271,17 +273,17 @@ class _Sizes:
         for n, m in sizes:
             operations += n * float(m) ** 3
             seconds += n * float(m) ** 3 / (DENSE_RATE if n == 1 else BATCHED_RATE)
-        k, q = self.factors[0].k, float(self.tail.n_columns)
+        q = float(self.tail.n_columns)
         coupling = MAP_BYTES * self.map_size
         if self.map_size > SPARSE_MAP_LIMIT:
             products = 3.0 * self.factors[0].n_columns * q**2
             operations, seconds = operations + products, seconds + products / PRODUCT_RATE
-            coupling = 0.0
+            coupling = 2.0 * 8.0 * self.factors[0].n_columns * q
         else:
             seconds += MAP_SECONDS * self.map_size
         entries = self.tail.storage
-        memory = 8.0 * BLOCKS_HELD * entries + coupling + self._sums_memory()
-        return Cost(memory + 8.0 * k * (k - 1) * entries, seconds, operations, entries)
+        held = 8.0 * blocks_held(self.factors[0].k) * entries
+        return Cost(held + coupling + self._sums_memory(), seconds, operations, entries)
 
     def sparse_layout(self) -> SparseTailLayout | None:
         """The fill-reducing order; None where so many levels are coupled that it cannot help."""
@@ -311,6 +313,16 @@ class _Sizes:
         held = 2.0 * layout.factor_entries + float(np.sum(fronts)) + 4.0 * layout.storage
         memory = 8.0 * held + MAP_BYTES * self.map_size + self._sums_memory()
         return Cost(memory, seconds, operations, layout.factor_entries)
+
+    def krylov_cost(self) -> Cost:
+        """Of conjugate gradients and random probes."""
+        effects = [float(factor.k) for factor in self.factors]
+        columns = PROBES * sum(effects) + self.p + 1.0
+        pairs = sum(effects[f] * effects[g] * count for (f, g), count in self.counts.items())
+        products = ITERATIONS * (len(effects) - 1.0) * columns * pairs
+        entries = COLUMNS_AT_ONCE * sum(factor.n_columns for factor in self.factors)
+        memory = 8.0 * WORKING_ARRAYS * entries + self._sums_memory()
+        return Cost(memory, PRODUCT_SECONDS * products, 2.0 * products, entries)
 
     def _first_seconds(self) -> float:
         first = self.factors[0]

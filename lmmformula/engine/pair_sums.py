@@ -1,8 +1,8 @@
 """Sums over pairs of levels, gathered block by block in memory of the size of the result.
 
 Every block of rows gives sorted pairs. They are merged as in a binary counter, each run with the
-next one of its size, so that a pair is touched once for each doubling and no more than two copies
-are held.
+next one of its size, so that a pair is touched once for each doubling. A merge holds the runs, the
+result and little else: 35 bytes at most for every pair kept.
 """
 
 from __future__ import annotations
@@ -47,23 +47,26 @@ class PairSums:
         return PairBlocks(left, right, values)
 
     def _merge_last(self) -> None:
-        second, first = self._runs.pop(), self._runs.pop()
+        first, second = sorted((self._runs.pop(), self._runs.pop()), key=_length, reverse=True)
         self._runs.append(_merged(first, second))
 
 
+def _length(run: _Run) -> int:
+    return len(run[0])
+
+
 def _merged(first: _Run, second: _Run) -> _Run:
-    """Sum of two runs of sorted keys."""
+    """Sum of two runs of sorted keys, the second no longer than the first; new arrays."""
     if np.array_equal(first[0], second[0]):
         return first[0], first[1] + second[1]
-    key = np.concatenate([first[0], second[0]])
-    order = np.argsort(key, kind="stable")
-    key = key[order]
-    is_first = np.concatenate([[True], key[1:] != key[:-1]])
-    starts = np.flatnonzero(is_first)
-    shape = (*first[1].shape[:2], len(starts))
-    summed = np.empty(shape)
-    for a in range(shape[0]):
-        for b in range(shape[1]):
-            column = np.concatenate([first[1][a, b], second[1][a, b]])[order]
-            summed[a, b] = np.add.reduceat(column, starts)
-    return key[starts], summed
+    at = np.searchsorted(first[0], second[0])
+    is_new = first[0][np.minimum(at, len(first[0]) - 1)] != second[0]
+    place = at + np.cumsum(is_new) - is_new
+    old = np.ones(len(first[0]) + int(is_new.sum()), dtype=np.bool_)
+    old[place[is_new]] = False
+    key = np.empty(len(old), dtype=np.int64)
+    key[old], key[place] = first[0], second[0]
+    values = np.zeros((*first[1].shape[:2], len(old)))
+    values[:, :, old] = first[1]
+    values[:, :, place] += second[1]
+    return key, values

@@ -21,11 +21,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, singledispatch
 
 import numpy as np
 
 from lmmformula._arrays import CodeArray, FloatArray, IntArray
+from lmmformula.engine.alternative import AnySystem
 from lmmformula.engine.evaluation import Evaluation
 from lmmformula.engine.kernels import block_product
 from lmmformula.engine.kriging import NewPlaces, kriged, new_places
@@ -39,6 +40,7 @@ __all__ = [
     "ErrorForms",
     "JointCovariance",
     "TargetRows",
+    "error_forms",
     "joint_covariance",
     "target_rows",
 ]
@@ -96,7 +98,7 @@ class ErrorForms:
 
 
 def target_rows(
-    system: BlockedSystem,
+    system: AnySystem,
     X: FloatArray,
     random: Mapping[int, RandomBlock],
     places: Mapping[int, FloatArray | None] | None = None,
@@ -105,7 +107,7 @@ def target_rows(
 
     Parameters
     ----------
-    system : BlockedSystem
+    system : BlockedSystem or AlternativeSystem
     X : ndarray, shape (n, p)
         Fixed-effects columns as the user has them.
     random : mapping of int to RandomBlock
@@ -129,6 +131,22 @@ def target_rows(
         effects.append((z, random[members[0]].codes))
     moved = new_places(system, random, places or {})
     return TargetRows(X @ system.basis.fixed, tuple(effects), tuple(extra), moved)
+
+
+@singledispatch
+def error_forms(system: AnySystem, theta: FloatArray, reml: bool, rows: TargetRows) -> ErrorForms:
+    """Variances of the errors of rows, in units of sigma^2; NaN in a row with missing values.
+
+    Parameters
+    ----------
+    system : BlockedSystem or KrylovSystem
+        The system that was fitted.
+    theta : ndarray, shape (n_theta,)
+    reml : bool
+    rows : TargetRows
+    """
+    assert isinstance(system, BlockedSystem)
+    return joint_covariance(system, theta, reml).forms(rows)
 
 
 def joint_covariance(system: BlockedSystem, theta: FloatArray, reml: bool) -> JointCovariance:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lmmformula._arrays import FloatArray, IntArray
+from lmmformula._memory import available_memory
 from lmmformula.engine.basis import EXACT_FIT, WorkingBasis, learn_basis, solved
 from lmmformula.engine.crossproducts import CrossProducts, PairBlocks, RunningSums
 from lmmformula.engine.layout import FactorLayout, factor_layouts
@@ -29,6 +30,12 @@ __all__ = [
     "sum_products",
     "without_columns",
 ]
+
+
+COPIES = 2.0
+"""Sets of sums that are held at once, when they are arranged by factor."""
+SMALL = 1e8
+"""Bytes that there always are."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,7 +84,7 @@ def sum_products(
     Raises
     ------
     DesignError
-        No rows.
+        No rows, or so many levels that their sums would not fit in memory.
     NumericalError
         The sums of squares overflow.
 
@@ -95,6 +102,7 @@ def sum_products(
             if running is None:
                 layouts = factor_layouts(matrices) if layouts is None else layouts
                 basis = learn_basis(matrices) if basis is None else basis
+                _check_room(layouts, matrices.p)
                 running = RunningSums.zero(layouts, basis, matrices)
             assert layouts is not None
             assert basis is not None
@@ -104,6 +112,24 @@ def sum_products(
         raise DesignError("there are no rows to fit.", suggestion="check `subset`")
     total = running.total({key: part.total() for key, part in pairs.items()})
     return DataSums(layouts, basis, total)
+
+
+def _check_room(layouts: tuple[FactorLayout, ...], p: int) -> None:
+    """Refuse sums that would not fit in memory, before they are begun."""
+    needed = 8.0 * COPIES * sum(f.n_columns * (f.k + p + 1) for f in layouts)
+    available = available_memory() if needed > SMALL else None
+    if available is None or needed <= available:
+        return
+    sizes = ", ".join(f"{f.group}: {f.n_levels} levels of {f.k} effects" for f in layouts)
+    raise DesignError(
+        "the sums over the levels of the grouping factors would not fit in memory.",
+        got=f"{sizes}; {p} fixed effects; about {1e-9 * needed:.2f} GB needed, "
+        f"{1e-9 * available:.2f} GB available",
+        suggestion="fewer random effects for each level, a coarser grouping factor, or a Dask "
+        'DataFrame with `fit(method="partitioned")`',
+        needed=needed,
+        available=available,
+    )
 
 
 def combined(parts: Sequence[DataSums]) -> DataSums:

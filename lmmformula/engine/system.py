@@ -11,7 +11,7 @@ import numpy as np
 
 from lmmformula._arrays import CodeArray, FloatArray, IntArray
 from lmmformula.engine.basis import WorkingBasis, centred, learn_basis
-from lmmformula.engine.block_layout import tail_layout
+from lmmformula.engine.block_layout import blocks_held, tail_layout
 from lmmformula.engine.cross import Cross, cross_blocks
 from lmmformula.engine.crossproducts import (
     CrossProducts,
@@ -31,7 +31,7 @@ from lmmformula.matrices import ModelMatrices
 __all__ = ["BlockedSystem", "arranged", "assemble", "rearranged", "replace_response", "tail_sums"]
 
 MEMORY_LIMIT = 16e9
-BLOCKS_HELD = 5
+"""Bytes that the blocks of a tail may take."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -334,8 +334,8 @@ def _arranged(
 
 
 def _check_memory(tail: TailLayout, layouts: tuple[FactorLayout, ...]) -> None:
-    """Raise where the tail's blocks, and two more for each direction, would not fit."""
-    needed = 8.0 * (BLOCKS_HELD + layouts[0].k * (layouts[0].k + 1)) * tail.storage
+    """Raise where the tail's blocks would not fit, with the copies that a fit makes of them."""
+    needed = 8.0 * blocks_held(layouts[0].k) * tail.storage
     if needed > MEMORY_LIMIT:
         related = [layout.group for layout in layouts if layout.relationship is not None]
         cause, remedy = "cross so widely", "drop a crossed term, or group by a coarser factor"

@@ -12,7 +12,7 @@ import pandas as pd
 from lmmformula._arrays import BoolArray, FloatArray
 from lmmformula.design import Design
 from lmmformula.design.notify import notify
-from lmmformula.engine import BlockedSystem, Estimates
+from lmmformula.engine import AnySystem, BlockedSystem, Estimates
 from lmmformula.engine.prediction import ErrorForms, TargetRows, joint_covariance, target_rows
 from lmmformula.errors import DataError, DataWarning
 from lmmformula.matrices import RandomBlock
@@ -92,7 +92,7 @@ def cooks_distance(pearson: FloatArray, hat: FloatArray, sigma: float, rank: int
 def fitted_target(
     design: Design,
     estimates: Estimates,
-    system: BlockedSystem,
+    system: AnySystem,
     groups: Collection[str],
     *,
     observation: bool,
@@ -121,7 +121,7 @@ def fitted_target(
 def new_target(
     design: Design,
     estimates: Estimates,
-    system: BlockedSystem,
+    system: AnySystem,
     newdata: Any,
     groups: Collection[str],
     *,

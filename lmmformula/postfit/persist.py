@@ -62,7 +62,8 @@ def missing_rows(what: str, *, streamed: bool = False) -> DataError:
     return DataError(
         f"{what} needs the rows of the data, and this result was kept without them.",
         got="`keep_data=False`",
-        suggestion="fit or save with `keep_data=True`; `predict(newdata)` works without",
+        suggestion="fit or save with `keep_data=True`; `augment(data)` and `predict(newdata)` work "
+        "without",
         needs=what,
     )
 

@@ -27,6 +27,8 @@ __all__ = [
 ]
 
 
+NO_ERROR = 1e-9
+
 _ADVICE = {
     OptimumStatus.MAX_EVALUATIONS: "`optimizer=lmmformula.optimize.Newton(max_evaluations=1000)`; "
     "look at `results.optimum.trace`",
@@ -61,6 +63,8 @@ def engine_remarks(monte_carlo: MonteCarlo | None) -> tuple[str, ...]:
     if monte_carlo is None:
         return ()
     largest = float(np.max(monte_carlo.theta_error, initial=0.0))
+    if max(largest, monte_carlo.objective_error) < NO_ERROR:
+        return ("Krylov engine; levels are so few that nothing rests on random probes.",)
     probes = f"{monte_carlo.n_probes} probes per grouping factor, seed {monte_carlo.seed}"
     return (
         f"Krylov engine ({probes}). Monte Carlo standard errors: criterion "
@@ -93,7 +97,7 @@ def engine_warning(plan: Plan) -> DesignWarning:
     """Say that a model is too large for the exact engine, and what fits it instead."""
     return DesignWarning(
         "the grouping factors cross so widely that the exact engine would not do; the model is "
-        "fitted by Krylov methods with random probes (`method=\"krylov\"`).",
+        'fitted by Krylov methods with random probes (`method="krylov"`).',
         got=" ".join(plan.reasons),
         suggestion='`fit(method="krylov")` says so itself; `model.explain()` has the sizes',
         method=plan.method,

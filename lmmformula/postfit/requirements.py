@@ -142,9 +142,9 @@ def require_exact_engine(system: AnySystem, what: str, instead: str) -> None:
         )
 
 
-def exact_system(system: AnySystem) -> BlockedSystem:
+def exact_system(system: AnySystem, what: str = "this computation") -> BlockedSystem:
     """The blocks of a model, or an error where another engine fitted it."""
-    require_exact_engine(system, "this computation", EXACT)
+    require_exact_engine(system, what, EXACT)
     assert isinstance(system, BlockedSystem)
     return system
 

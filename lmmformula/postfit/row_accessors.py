@@ -8,11 +8,13 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from lmmformula._arrays import FloatArray
 from lmmformula.engine import BlockedSystem
 from lmmformula.postfit.errors_of_rows import hat_values
 from lmmformula.postfit.predict import linear_predictor, residuals
 from lmmformula.postfit.progress import Progress
 from lmmformula.postfit.records import ModelLike
+from lmmformula.postfit.requirements import exact_system
 from lmmformula.postfit.residual_structure import ResidualStructure
 from lmmformula.postfit.simulate import simulate
 from lmmformula.postfit.statistics import FitStatistics
@@ -65,13 +67,13 @@ class RowAccessors(FitStatistics):
         self._model.require_rows("`resid`")
         parts = (self.design, self.estimates)
         structure = self.residual_structure
-        values = residuals(
-            *parts,
-            kind,
-            lambda: hat_values(*parts, self.system, structure, what=f"`residuals({kind!r})`"),
-            structure,
-        )
-        return self._rows(values, "resid")
+        what = f"`residuals({kind!r})`"
+
+        def leverages() -> FloatArray:
+            system = exact_system(self._model.any_system, what)
+            return hat_values(*parts, system, structure, what=what)
+
+        return self._rows(residuals(*parts, kind, leverages, structure), "resid")
 
     def simulate(
         self,
@@ -80,6 +82,7 @@ class RowAccessors(FitStatistics):
         random: Literal["new", "fitted"] = "new",
         *,
         progress: Progress = None,
+        executor: Any = None,
     ) -> pd.DataFrame:
         """Draw responses at the estimates.
 
@@ -91,7 +94,7 @@ class RowAccessors(FitStatistics):
             Source of randomness.
         random : {"new", "fitted"}
             New random effects, or the conditional modes.
-        progress : bool or callable, optional
+        progress, executor : optional
             As for ``bootstrap``.
 
         Returns
@@ -102,7 +105,8 @@ class RowAccessors(FitStatistics):
         self._model.require_rows("`simulate`")
         structure = self.residual_structure
         parts = (self.design, self.estimates, n, seed)
-        return simulate(*parts, random=random, structure=structure, progress=progress)
+        options = {"progress": progress, "executor": executor}
+        return simulate(*parts, random=random, structure=structure, **options)
 
     def augment(
         self,

@@ -17,7 +17,7 @@ from lmmformula.design.notify import notify
 from lmmformula.design.sources import Source, open_source
 from lmmformula.design.stream.located import located
 from lmmformula.design.stream.open import open_stream
-from lmmformula.design.stream.replayed import columns_of, replayed_design
+from lmmformula.design.stream.replayed import check_rowwise, columns_of, replayed_design
 from lmmformula.design.stream.sink import ParquetSink
 from lmmformula.design.stream.stream import Chunk, Stream
 from lmmformula.engine import AlternativeSystem, BlockedSystem, Estimates
@@ -165,6 +165,8 @@ def augmented_batches(
     names = stream.names
 
     def make(chunk: Chunk) -> pd.DataFrame:
+        if not chunk.start:
+            check_rowwise(design.spec, chunk.source)
         index = pd.RangeIndex(chunk.start, chunk.start + chunk.source.n_rows)
         return _augmented_source(design, estimates, system, chunk.source, names, index)
 
@@ -270,6 +272,8 @@ def predict_in_pieces(
     """
 
     def make(chunk: Chunk) -> pd.DataFrame:
+        if not chunk.start:
+            check_rowwise(design.spec, chunk.source)
         found = predict(chunk.source)
         frame = found.to_frame() if isinstance(found, pd.Series) else found
         frame.index = pd.RangeIndex(chunk.start, chunk.start + len(frame))

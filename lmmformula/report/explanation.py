@@ -134,7 +134,7 @@ class Explanation(Printed):
             Column("Random effects", "count"),
             Column("In the elimination"),
         )
-        notes = [f"{self.n_obs} rows, {self.p} fixed effects."]
+        notes = [f"{self.n_obs} rows, {self.p} fixed effect{'' if self.p == 1 else 's'}."]
         if plan.tail_columns:
             notes.append(
                 f"{plan.pairs} pairs of levels occur together; after the first factor "
@@ -157,7 +157,7 @@ class Explanation(Printed):
 
     def _ways(self) -> Table:
         plan = self.plan
-        rows = [
+        rows: list[tuple[Any, ...]] = [
             (
                 WAYS[name],
                 cost.entries,
@@ -168,6 +168,8 @@ class Explanation(Printed):
             )
             for name, cost in plan.costs.items()
         ]
+        if plan.method not in plan.costs:
+            rows.append((WAYS[plan.method], None, None, None, None, "chosen"))
         columns = (
             Column("Way"),
             Column("Numbers stored", "count"),
@@ -177,23 +179,22 @@ class Explanation(Printed):
             Column(""),
         )
         notes = [sentence[:1].upper() + sentence[1:] for sentence in plan.reasons]
-        notes.append(
-            f"Predicted to a factor of two or so; {_size(plan.memory_limit)} may be used."
-        )
+        notes.append(f"Predicted to a factor of two or so; {_size(plan.memory_limit)} may be used.")
         return Table("What it takes", columns, tuple(rows), tuple(notes))
 
 
 def _size(n_bytes: float) -> str:
     """Bytes in a unit that suits them."""
-    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if n_bytes >= size:
-            return f"{n_bytes / size:.3g} {unit}"
+            return f"{float(f'{n_bytes / size:.3g}'):g} {unit}"
     return f"{n_bytes:.0f} bytes"
 
 
 def _time(seconds: float) -> str:
     """Seconds in a unit that suits them."""
-    for unit, size in (("h", 3600.0), ("min", 60.0), ("s", 1.0), ("ms", 1e-3)):
+    units = (("d", 86_400.0), ("h", 3600.0), ("min", 60.0), ("s", 1.0), ("ms", 1e-3))
+    for unit, size in units:
         if seconds >= size:
-            return f"{seconds / size:.2g} {unit}"
+            return f"{float(f'{seconds / size:.2g}'):g} {unit}"
     return "below 1 ms"

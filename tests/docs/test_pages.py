@@ -54,7 +54,13 @@ def run_console(block: Block, capsys: pytest.CaptureFixture[str]) -> None:
             assert doctest.OutputChecker().check_output(expected, printed, FLAGS), printed
 
 
-@pytest.mark.parametrize("page", PAGES, ids=page_id)
+SLOW = ("docs/how-to/power.md", "docs/learn/covariance-structures.md")
+RUN = [
+    pytest.param(page, marks=[pytest.mark.slow] if page_id(page) in SLOW else []) for page in PAGES
+]
+
+
+@pytest.mark.parametrize("page", RUN, ids=page_id)
 def test_page_runs(page, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, Any] = {"__name__": "__page__"}

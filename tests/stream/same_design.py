@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import fields, is_dataclass
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -16,14 +15,10 @@ from lmmformula.errors import LMMError
 from lmmformula.formula import parse
 from lmmformula.postfit.fingerprint import Fingerprint
 from lmmformula.postfit.persist import without_rows
+from tests.stream.tables import cut_at
 
 EXACT = 1e-12
 """Sums over chunks differ from sums over all rows in their rounding only."""
-
-
-def pieces(data, cuts):
-    """Cut a frame at positions."""
-    return [data.iloc[a:b] for a, b in pairwise([0, *sorted(cuts), len(data)]) if b > a]
 
 
 def streamed(formula, frames, **options):
@@ -46,7 +41,7 @@ def outcome(compute):
 def compare(formula, data, cuts, **options):
     """Compare every array and every field; return whether there was a design at all."""
     whole, said = outcome(lambda: materialize(parse(formula), data, **options))
-    parts, said_too = outcome(lambda: streamed(formula, pieces(data, cuts), **options))
+    parts, said_too = outcome(lambda: streamed(formula, cut_at(data, cuts), **options))
     if isinstance(whole, LMMError):
         assert isinstance(parts, LMMError), whole  # of several faults another may come first
         return False
@@ -73,12 +68,12 @@ def same_rows(whole, chunks, made):
         left_out = X[:, list(made.kept)] @ made.coefficients
         np.testing.assert_allclose(X[:, list(made.dropped)], left_out, atol=1e-6)
     for name in ("y", "weights", "offset", "rows"):
-        same(joined([getattr(chunk, name) for chunk in chunks]), getattr(whole, name), name)
+        same(concatenated([getattr(chunk, name) for chunk in chunks]), getattr(whole, name), name)
     for t, block in enumerate(whole.random):
         own = [chunk.random[t] for chunk in chunks]
         assert [part.text for part in own] == [block.text] * len(own)
-        same(joined([part.z for part in own]), block.z, "z")
-        codes = joined([part.codes for part in own])
+        same(concatenated([part.z for part in own]), block.z, "z")
+        codes = concatenated([part.codes for part in own])
         assert codes.dtype == np.int32
         kept = made.kept_levels.get(block.group)
         levels = own[0].levels
@@ -88,7 +83,7 @@ def same_rows(whole, chunks, made):
         assert levels.tolist() == block.levels.tolist()
 
 
-def joined(parts):
+def concatenated(parts):
     """Concatenate arrays, or None."""
     return None if parts[0] is None else np.concatenate(parts)
 

@@ -39,9 +39,14 @@ def table(n: int = N, seed: int = 3) -> pd.DataFrame:
     )
 
 
-def cut(data: Any, pieces: Sequence[int] = (0, 20, 20, 41, N)) -> list[Any]:
+def cut(data: Any, marks: Sequence[int] = (0, 20, 20, 41, N)) -> list[Any]:
     """Frames of the rows between the marks, one of them empty."""
-    return [data[a:b] for a, b in pairwise(pieces)]
+    return [data[a:b] for a, b in pairwise(marks)]
+
+
+def cut_at(data: Any, marks: Sequence[int]) -> list[Any]:
+    """Frames of all rows, cut at the marks; equal marks leave an empty one."""
+    return cut(data, [0, *sorted(marks), len(data)])
 
 
 def arrow(data: pd.DataFrame) -> Any:
@@ -214,6 +219,13 @@ def joined(stream: Any, columns: Sequence[str]) -> dict[str, list[Any]]:
             found[name] += plain(chunk.source.column(name))
     assert stream.n_rows in (None, start)
     return found
+
+
+def read(stream: Any, columns: Sequence[str] = ("y",)) -> None:
+    """Go through all chunks and columns."""
+    for chunk in stream.chunks(columns):
+        for name in columns:
+            chunk.source.column(name)
 
 
 def whole(source: Source, columns: Sequence[str]) -> dict[str, list[Any]]:

@@ -46,18 +46,18 @@ def test_arrays_cannot_go_beside_a_stream(role):
 
 
 @pytest.mark.parametrize(
-    ("formula", "column", "value", "message"),
+    ("formula", "column", "value", "message", "suggestion"),
     [
-        ("y ~ x + (1 | g)", "x", np.inf, "is infinite"),
-        ("y ~ x + (1 | g)", "y", -np.inf, "response `y` is infinite"),
-        ("y ~ x + offset(w) + (1 | g)", "w", np.inf, "offset `w` is infinite"),
-        ("y ~ x + (1 | g)", "x", 1e120, "squares overflow"),
-        ("y ~ scale(x) + (1 | g)", "x", np.inf, "needs finite numbers"),
-        ("y ~ x + (1 | w)", "w", 0.5, "measurements, not labels"),
+        ("y ~ x + (1 | g)", "x", np.inf, "predictor `x` is infinite", "`subset`"),
+        ("y ~ x + (1 | g)", "y", -np.inf, "response `y` is infinite", "`subset`"),
+        ("y ~ x + offset(w) + (1 | g)", "w", np.inf, "offset `w` is infinite", "`subset`"),
+        ("y ~ x + (1 | g)", "x", 1e120, "squares overflow", "divide `x`"),
+        ("y ~ scale(x) + (1 | g)", "x", np.inf, "needs finite numbers", "infinite values"),
+        ("y ~ x + (1 | w)", "w", 0.5, "measurements, not labels", "cut `w`"),
     ],
 )
-def test_errors_about_values_name_the_place(formula, column, value, message):
-    with refused(DataError, message, "") as caught:
+def test_errors_about_values_name_the_place(formula, column, value, message, suggestion):
+    with refused(DataError, message, suggestion) as caught:
         run(formula, spoiled(column, value))
     assert caught.value.where == ("frame 1" if "| w" in formula else "frame 2")
     assert caught.value.where in str(caught.value)
@@ -167,8 +167,9 @@ def test_polynomials_need_distinct_values():
 
 def test_levels_that_nobody_declared():
     stream = lf.stream([data()[:20], data()[20:]], levels={"f": ["low"]})
-    with pytest.raises(DataError, match="not declared"):
+    with refused(DataError, "not declared", "declare all levels of `f`") as caught:
         stream_design(parse("y ~ f + (1 | g)"), stream, checks="ignore").summed(list)
+    assert (caught.value.where, caught.value.levels) == ("frame 1", ["high"])
 
 
 def test_data_that_change_between_passes():

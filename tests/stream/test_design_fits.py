@@ -14,10 +14,10 @@ from lmmformula.design.stream.learners import learner_of
 from lmmformula.design.stream.room import Room
 from lmmformula.formula import parse
 from lmmformula.streaming import streamed_model
-from tests.stream.same_design import pieces
+from tests.stream.tables import cut_at
 
 SAME_FIT = 1e-9
-"""What the brief of chunked fits promises, relative."""
+"""Of criteria, relative: sums over chunks differ from sums over all rows in their rounding."""
 
 
 def crossed(n=600):
@@ -48,7 +48,7 @@ def test_fits_agree(formula, options):
     data = crossed().sort_values("f")
     data.loc[5, "y"] = np.nan
     whole = lf.lmm(formula, data, **options).fit()
-    model = streamed_model(parse(formula), lf.stream(pieces(data, (90, 91, 400))), **options)
+    model = streamed_model(parse(formula), lf.stream(cut_at(data, (90, 91, 400))), **options)
     fit = model.fit()
     assert fit.objective == pytest.approx(whole.objective, rel=SAME_FIT)
     for name in ("params", "bse", "theta"):

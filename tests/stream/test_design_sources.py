@@ -116,12 +116,7 @@ def test_what_was_kept_on_disk_goes_when_the_design_is_refused(tmp_path, monkeyp
 
 def test_only_columns_that_are_needed_are_read():
     asked = []
-
-    class Watching:
-        def __call__(self):
-            yield from frames()
-
-    stream = lf.stream(Watching())
+    stream = lf.stream(frames())
     chunks = stream.chunks
     stream.chunks = lambda columns: asked.append(set(columns)) or chunks(columns)
     made = stream_design(parse("y ~ x + (1 | g)"), stream)

@@ -19,6 +19,7 @@ from tests.stream.tables import (
     N,
     arrow,
     cut,
+    cut_at,
     joined,
     needed,
     parquet_file,
@@ -124,7 +125,7 @@ def test_any_cut_gives_the_table(marks, chunk_rows, group, tmp_path_factory):
     pq = pytest.importorskip("pyarrow.parquet")
     data = table()
     expected = whole(open_source(data), COLUMNS)
-    frames = cut(data, [0, *sorted(marks), N])
+    frames = cut_at(data, marks)
     assert joined(lf.stream(frames), COLUMNS) == expected
     folder = tmp_path_factory.mktemp("rows")
     for i, frame in enumerate(frames):
@@ -211,7 +212,7 @@ def test_integers_with_gaps_stay_integers(tmp_path):
         assert column.missing.tolist() == [False, True, False, False]
 
 
-def test_columns_of_other_arrow_types(tmp_path):
+def test_columns_of_other_arrow_types():
     pa = pytest.importorskip("pyarrow")
     import datetime
     import decimal

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import lmmformula as lf
-from tests.stream.fitted import FORMULA, OPTIONS, both, measured, parquet, pieces
+from tests.stream.fitted import FORMULA, OPTIONS, measured, pieces
 
 pytest.importorskip("pyarrow.parquet")
 pytestmark = [
@@ -17,17 +17,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::lmmformula.errors.SingularFitWarning"),
 ]
 SAME = 1e-9
-
-
-@pytest.fixture(scope="module")
-def path(tmp_path_factory):
-    return parquet(measured(), tmp_path_factory.mktemp("rows"))
-
-
-@pytest.fixture(scope="module")
-def fits(path):
-    with pytest.warns(lf.DroppedRowsWarning):
-        return both(path)
 
 
 FRAMES = {

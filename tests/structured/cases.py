@@ -58,9 +58,11 @@ def _distance(values: pd.Series) -> Array:
     return np.abs(t[:, None] - t)
 
 
-def _same(values: pd.Series) -> Array:
-    codes = values.to_numpy()
-    return (codes[:, None] == codes).astype(np.float64)
+def _same(values: pd.Series, others: pd.Series | None = None) -> Array:
+    """One where two rows have the same label; text is compared once, not n^2 times."""
+    others = values if others is None else others
+    codes, _ = pd.factorize(np.concatenate([values, others]))
+    return (codes[: len(values), None] == codes[len(values) :]).astype(np.float64)
 
 
 def _scaled(matrix: Array, sd: Any) -> Array:
@@ -99,7 +101,7 @@ class Case:
 
 
 def _between(d: pd.DataFrame, e: pd.DataFrame, column: str) -> Array:
-    return (d[column].to_numpy()[:, None] == e[column].to_numpy()).astype(np.float64)
+    return _same(d[column], e[column])
 
 
 def _ar1(rho: float, d: pd.DataFrame) -> Array:
@@ -195,9 +197,9 @@ class Dense:
         parts = self.case.parts(theta, d, d)
         return self.case.residual(theta, d) + sum(parts.values(), np.zeros((len(d), len(d))))
 
-    def solved(self, theta: Array) -> tuple[Array, Array, float, Array]:
+    def solved(self, theta: Array, H: Array | None = None) -> tuple[Array, Array, float, Array]:
         """beta, (X'H^-1X)^-1, squares, H^-1."""
-        inverse = np.linalg.inv(self.H(theta))
+        inverse = np.linalg.inv(self.H(theta) if H is None else H)
         Phi = np.linalg.inv(self.X.T @ inverse @ self.X)
         beta = Phi @ self.X.T @ inverse @ self.y
         rest = self.y - self.X @ beta
@@ -205,9 +207,10 @@ class Dense:
 
     def criterion(self, theta: Array, log_variance: float | None = None) -> float:
         """-2 log likelihood at theta and sigma^2 (profiled by default), no log weights."""
-        _, Phi, squares, _ = self.solved(theta)
+        H = self.H(theta)
+        _, Phi, squares, _ = self.solved(theta, H)
         log_variance = np.log(squares / self.nu) if log_variance is None else log_variance
-        value = np.linalg.slogdet(self.H(theta))[1] + self.nu * (np.log(2 * np.pi) + log_variance)
+        value = np.linalg.slogdet(H)[1] + self.nu * (np.log(2 * np.pi) + log_variance)
         value += squares / np.exp(log_variance)
         return float(value - (np.linalg.slogdet(Phi)[1] if self.reml else 0.0))
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from lmmformula._arrays import FloatArray, IntArray
+from lmmformula.design.context import FUNCTIONS
 from lmmformula.design.evaluate import Evaluator, column_names
 from lmmformula.design.inputs import (
     argument_columns,
@@ -20,10 +21,11 @@ from lmmformula.design.inputs import (
 from lmmformula.design.sources import Source
 from lmmformula.design.spec import Design, DesignSpec, NewRows
 from lmmformula.design.stream.known import ChunkSource
+from lmmformula.design.stream.rowwise import is_surely_rowwise, refuse_unless_alike
 from lmmformula.errors import DataError
 from lmmformula.matrices import ModelMatrices
 
-__all__ = ["columns_of", "replayed_design"]
+__all__ = ["check_rowwise", "columns_of", "replayed_design"]
 
 
 def columns_of(spec: DesignSpec, names: Sequence[str]) -> tuple[str, ...]:
@@ -35,18 +37,49 @@ def columns_of(spec: DesignSpec, names: Sequence[str]) -> tuple[str, ...]:
     names : sequence of str
         Columns of the new data.
     """
-    expressions = [*spec.part.expressions, *spec.formula.offsets]
-    for item in spec.random:
-        expressions += [*item.part.expressions, *item.term.grouping]
-    expressions += [] if spec.residual is None else spec.residual.expressions
     known, wanted = set(names), []
-    for expression in expressions:
+    for expression in _expressions(spec):
         used = [expression] if expression in known else sorted(column_names(expression))
         wanted += [name for name in used if name in known]
     for role, argument in (("offset", spec.offset_name), ("weights", spec.weights_name)):
         if argument is not None:
             wanted += sorted(argument_columns(argument, role, names) or ())
     return tuple(dict.fromkeys(wanted))
+
+
+def _expressions(spec: DesignSpec) -> list[str]:
+    """What a prediction evaluates."""
+    found = [*spec.part.expressions, *spec.formula.offsets]
+    for item in spec.random:
+        found += [*item.part.expressions, *item.term.grouping]
+    return found + ([] if spec.residual is None else list(spec.residual.expressions))
+
+
+def check_rowwise(spec: DesignSpec, source: Source) -> None:
+    """Raise where an expression has other values in a chunk than it would have in all rows.
+
+    Parameters
+    ----------
+    spec : DesignSpec
+    source : Source
+        The first chunk.
+    """
+    state = deepcopy(dict(spec.state))
+    evaluator = Evaluator(source, state, fitted=True)
+    for expression in dict.fromkeys(_expressions(spec)):
+        needed = () if expression in source else column_names(expression) - FUNCTIONS.keys()
+        if not needed or not needed <= set(source.names):
+            continue
+        code, environment, _ = evaluator.prepared(expression, expression)
+        if is_surely_rowwise(code, environment):
+            continue
+        value = evaluator.value(expression, lookup=False, where=expression)
+        half = slice(0, (source.n_rows + 1) // 2)
+        parts = []
+        for rows in (half, slice(0, 1)):
+            alone = Evaluator(ChunkSource(source, source.names, {}, rows), state, fitted=True)
+            parts.append((rows, alone.value(expression, lookup=False, where=expression)))
+        refuse_unless_alike(expression, expression, value, parts)
 
 
 def replayed_design(design: Design, source: Source) -> tuple[Design, IntArray] | None:

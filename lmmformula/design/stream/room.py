@@ -2,34 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
+from lmmformula._memory import available_memory
 from lmmformula.errors import DataError
 
-__all__ = ["Room", "available_memory"]
+__all__ = ["Room"]
 
 SHARE = 0.8
 """Share of the available memory that may be used."""
-
-
-def available_memory() -> int | None:
-    """Return the bytes that can be had without swapping; None where nobody can tell."""
-    try:
-        import psutil  # type: ignore[import-untyped,unused-ignore]
-    except ImportError:
-        return _from_proc()
-    return int(psutil.virtual_memory().available)
-
-
-def _from_proc() -> int | None:
-    try:
-        text = Path("/proc/meminfo").read_text(encoding="ascii")
-    except OSError:
-        return None
-    for line in text.splitlines():
-        if line.startswith("MemAvailable:"):
-            return 1024 * int(line.split()[1])
-    return None
 
 
 class Room:

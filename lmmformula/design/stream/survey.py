@@ -298,7 +298,12 @@ class Survey:
     def _say(self, learners: list[tuple[Expression, Learner]], tasks: list[Task]) -> None:
         what = [task.described for task in tasks]
         what += [f"what `{learner.call.text}` depends on" for _, learner in learners]
-        _LOG.info("pass %d over %s learns %s", self.n_passes, self.stream.description, listed(what))
+        _LOG.info(
+            "pass %d over %s learns %s",
+            self.n_passes,
+            self.stream.description,
+            listed(list(dict.fromkeys(what))),
+        )
         for _, learner in learners:
             if learner.in_memory:
                 _LOG.info(

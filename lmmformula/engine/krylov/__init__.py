@@ -8,6 +8,14 @@ number of levels.
 from lmmformula.engine.krylov.estimates import with_likelihood
 from lmmformula.engine.krylov.evaluation import Accuracy, KrylovEvaluation
 from lmmformula.engine.krylov.objective import KrylovObjective
+from lmmformula.engine.krylov.prediction import RowErrors
 from lmmformula.engine.krylov.system import KrylovSystem
 
-__all__ = ["Accuracy", "KrylovEvaluation", "KrylovObjective", "KrylovSystem", "with_likelihood"]
+__all__ = [
+    "Accuracy",
+    "KrylovEvaluation",
+    "KrylovObjective",
+    "KrylovSystem",
+    "RowErrors",
+    "with_likelihood",
+]

@@ -22,6 +22,7 @@ from lmmformula._arrays import FloatArray, IntArray
 from lmmformula.engine.estimates import Estimates
 from lmmformula.engine.kernels import block_product
 from lmmformula.engine.krylov.blocks import repeated, spread, times
+from lmmformula.engine.krylov.eliminated import coupled_blocks
 from lmmformula.engine.krylov.evaluation import Accuracy, KrylovEvaluation
 from lmmformula.engine.krylov.objective import KrylovObjective
 from lmmformula.engine.krylov.operator import SchurOperator
@@ -112,10 +113,7 @@ class _FactorDraws:
         self.n = 0
         self.solved = np.zeros(0, dtype=np.int64)
         if len(self.system.factors) > 1:
-            C = self.operator.common
-            W = self.operator.reference.times_back(C)
-            self.C = C
-            self.middle = np.linalg.inv(C.T @ self.operator.apply(C)) - np.linalg.inv(W.T @ W)
+            self.C, self.middle = self.operator.common, self.operator.common_excess
         self.known = self._known()
         self.sum, self.squares = np.zeros_like(self.known), np.zeros_like(self.known)
 
@@ -132,9 +130,7 @@ class _FactorDraws:
         N = self.operator.first.N
         if len(self.system.factors) == 1:
             return N
-        coupled = np.zeros_like(N)
-        for g in range(1, len(self.system.factors)):
-            coupled += self.system.couplings[0, g].left_diagonals(self._inner(g))
+        coupled = coupled_blocks(self.operator)
         return N + block_product(block_product(N, coupled), N) + self._common()
 
     def _common(self) -> FloatArray:
@@ -176,9 +172,7 @@ class _FactorDraws:
         if factor == 0:
             N = operator.first.N
             right = operator.scaled_back(operator.from_first(spread(N, v)))
-            inverse = operator.reference.inverse_blocks
-            blocks = [inverse[f] for f in range(1, len(self.system.factors))]
-            solution = self._solved(right) - operator.blockwise(blocks, right)
+            solution = self._solved(right) - operator.precondition(right)
             solution = self._less_common(solution, right)
             back = operator.to_first(self.system.tail_parts(operator.scaled(solution)))
             return times(N, back)

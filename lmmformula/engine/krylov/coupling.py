@@ -40,9 +40,10 @@ class Coupling:
         index = np.dtype(np.int32 if small else np.int64)
         self._pointer = np.concatenate([[0], np.cumsum(counts)]).astype(index)
         self.columns: CodeArray = np.asarray(pairs.right, dtype=index)
-        self._matrices = [[self._with(values) for values in row] for row in self.values]
+        self._matrices = [[self.with_values(values) for values in row] for row in self.values]
 
-    def _with(self, values: FloatArray) -> csr_array:
+    def with_values(self, values: FloatArray) -> csr_array:
+        """Other numbers, one for each pair, as a sparse matrix of levels by levels."""
         return csr_array((values, self.columns, self._pointer), shape=self.shape, copy=False)
 
     @property
@@ -53,6 +54,10 @@ class Coupling:
     def rows(self) -> CodeArray:
         """Level of f in every pair; not kept."""
         return np.repeat(np.arange(self.shape[0], dtype=np.int32), np.diff(self._pointer))
+
+    def dense(self) -> FloatArray:
+        """Z_f'WZ_g as an array (k_f, k_g, J_f, J_g)."""
+        return np.array([[matrix.toarray() for matrix in row] for row in self._matrices])
 
     def times(self, columns: FloatArray) -> FloatArray:
         """Z_f'WZ_g times columns (k_g, J_g, m): (k_f, J_f, m)."""
@@ -70,25 +75,16 @@ class Coupling:
             result.append(_summed([matrix.T @ column for matrix, column in pairs]))
         return np.stack(result) if len(result) > 1 else result[0][None]
 
-    def left_diagonals(self, middle: FloatArray) -> FloatArray:
-        """Diagonal blocks of Z_f'WZ_g N Z_g'WZ_f, (k_f, k_f, J_f), N (k_g, k_g, J_g)."""
-        return self._diagonals(self.values, middle, by_left=True)
-
     def right_diagonals(self, middle: FloatArray) -> FloatArray:
         """Diagonal blocks of Z_g'WZ_f N Z_f'WZ_g, (k_g, k_g, J_g), N (k_f, k_f, J_f)."""
-        return self._diagonals(self.values.transpose(1, 0, 2), middle, by_left=False)
-
-    def _diagonals(self, values: FloatArray, middle: FloatArray, *, by_left: bool) -> FloatArray:
-        """Sum over the other factor's levels of V N V', V (k, k_other, n), level by level."""
-        k, other = values.shape[:2]
-        out = np.zeros((k, k, self.shape[0 if by_left else 1]))
+        other, k = self.values.shape[:2]
+        out = np.zeros((k, k, self.shape[1]))
         for a in range(k):
             for b in range(a, k):
                 for c in range(other):
                     for d in range(other):
-                        products = self._with(values[a, c] * values[b, d])
-                        matrix = products if by_left else products.T
-                        out[a, b] += matrix @ middle[c, d]
+                        products = self.with_values(self.values[c, a] * self.values[d, b])
+                        out[a, b] += products.T @ middle[c, d]
                 out[b, a] = out[a, b]
         return out
 

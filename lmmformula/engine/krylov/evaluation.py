@@ -10,8 +10,11 @@ second order in what couples the levels. With the notation of ``operator`` and
           \qquad N = \Lambda_t S^{-1}\Lambda_t',
 
 where the second term has no diagonal blocks and the first is known; and for the first factor
-:math:`Z_0'H^{-1}Z_0 = (A - AN_0A) - E_0A_{0t}\,N\,A_{t0}E_0'`, of which the part with
-:math:`N_D` for N is known. No covariance has to be inverted, so zero variances are nothing special.
+:math:`Z_0'H^{-1}Z_0 = (A - AN_0A) - E_0A_{0t}\,N\,A_{t0}E_0'`, of which the part with all that
+is factorized of S (``reference``) is known, level by level (``eliminated``). What moves all levels
+of a factor together is taken out of the probes as well: a product with one column for each effect
+gives its traces, and it would be most of their variance. No covariance has to be inverted, so zero
+variances are nothing special.
 
 References
 ----------
@@ -31,6 +34,7 @@ from lmmformula._arrays import FloatArray
 from lmmformula.engine.evaluation import Evaluation
 from lmmformula.engine.kernels import block_product, symmetrized
 from lmmformula.engine.krylov.blocks import level_products, spread, times
+from lmmformula.engine.krylov.eliminated import coupled_blocks
 from lmmformula.engine.krylov.operator import SchurOperator
 from lmmformula.engine.krylov.probes import TRACE, signs
 from lmmformula.engine.krylov.solve import conjugate_gradients
@@ -177,16 +181,8 @@ class KrylovEvaluation(Evaluation):
 
     @cached_property
     def _tail_F(self) -> FloatArray:
-        """(Z'H^-1X, -Z'r) of the tail, (q_tail, p + 1).
-
-        As Lambda'^-1 u where that keeps more digits, else as the difference that it is.
-        """
-        operator = self.operator
-        if all(own.is_large for own in operator.own):
-            inverses = [np.asarray(np.linalg.inv(Lambda).T) for Lambda in operator.Lambdas[1:]]
-            F = operator.by_factor(inverses, self._solution)
-        else:
-            F = self.tail_xy - operator.reduced(self.N_xy)
+        """(Z'H^-1X, -Z'r) of the tail, (q_tail, p + 1)."""
+        F = self.operator.unscaled(self._solution, self.tail_xy)
         F[:, -1] = F @ self.gamma
         return F
 
@@ -235,20 +231,17 @@ class KrylovEvaluation(Evaluation):
     def _known(self) -> list[FloatArray]:
         """What is known of B without probes, (k, k) by factor."""
         operator, system = self.operator, self.system
-        coupled = np.zeros_like(operator.first.gram)
         known = []
         for g, own in enumerate(operator.own, start=1):
-            Lambda, inverse = operator.Lambdas[g], operator.reference.inverse_blocks[g]
-            N = np.einsum("ac,cdj,bd->abj", Lambda, inverse, Lambda, optimize=True)
-            coupled += system.couplings[0, g].left_diagonals(N)
-            block = own.G.sum(axis=2)
+            Lambda, block = operator.Lambdas[g], own.G.sum(axis=2)
             if not operator.reference.is_alone(g):
+                inverse = operator.reference.inverse_blocks[g]
                 back = np.linalg.inv(Lambda)
                 left = inverse.shape[2] * np.eye(len(Lambda)) - inverse.sum(axis=2)
                 block = back.T @ left @ back
             known.append(block)
         E = operator.first.E
-        removed = block_product(block_product(E, coupled), E.transpose(1, 0, 2))
+        removed = block_product(block_product(E, coupled_blocks(operator)), E.transpose(1, 0, 2))
         known.insert(0, symmetrized(operator.first.G - removed).sum(axis=2))
         if not self.reml:
             return known
@@ -273,7 +266,8 @@ class KrylovEvaluation(Evaluation):
             return np.zeros(shape)
         few = self.is_exact(factor)
         probes = self._units(factor) if few else self._signs(factor)
-        found = [self._forms(factor, v) for v in probes]
+        total = None if few else self._common_total(factor)
+        found = [self._forms(factor, v, total) for v in probes]
         draws = np.concatenate([np.zeros((0, *shape[1:])), *found])
         return np.broadcast_to(draws.sum(axis=0), shape) if few else draws
 
@@ -296,8 +290,27 @@ class KrylovEvaluation(Evaluation):
             v[list(numbers), np.arange(len(numbers))] = 1.0
             yield v
 
-    def _forms(self, factor: int, v: FloatArray) -> FloatArray:
-        """What probes v, (J, n), add to ``_known``, (n, k, k)."""
+    def _common_total(self, factor: int) -> FloatArray:
+        """What is common to the levels adds to the sum of ``_forms`` over them all, (k, k)."""
+        operator, system = self.operator, self.system
+        C = operator.common
+        if factor == 0:
+            rows = times(operator.first.E, operator.to_first(system.tail_parts(operator.scaled(C))))
+        elif operator.reference.is_alone(factor):
+            own, moved = operator.own[factor - 1], operator.scaled(C)
+            left = system.tail_parts(operator.reduced(moved))[factor - 1]
+            rows = left - times(own.gram, system.tail_parts(moved)[factor - 1])
+            rows = times(own.E, rows)
+        else:
+            moved = operator.precondition(operator.apply(C)) - C
+            rows = system.tail_parts(moved)[factor - 1]
+        return np.einsum("ajr,rs,bjs->ab", rows, operator.common_excess, rows, optimize=True)
+
+    def _forms(self, factor: int, v: FloatArray, total: FloatArray | None) -> FloatArray:
+        """What probes v, (J, n), add to ``_known``, (n, k, k).
+
+        What is common to the levels is most of their variance; its ``total`` takes its place.
+        """
         k = self.system.factors[factor].k
         if factor == 0 or self.operator.reference.is_alone(factor):
             right = self._rows_probed(factor, v)
@@ -309,9 +322,10 @@ class KrylovEvaluation(Evaluation):
         solved = self._solve(right, self.accuracy.form_tolerance)
         forms = level_products(start, solved.x, k) + level_products(solved.x, solved.residual, k)
         if factor == 0:
-            inverse = self.operator.reference.inverse_blocks
-            blocks = [inverse[f] for f in range(1, len(self.system.factors))]
-            forms -= level_products(start, self.operator.blockwise(blocks, start), k)
+            forms -= level_products(start, self.operator.precondition(start), k)
+        if total is not None:
+            common = self.operator.common.T @ start
+            forms += total - level_products(common, self.operator.common_excess @ common, k)
         forms = known - forms
         if factor > 0 and not self.operator.reference.is_alone(factor):
             back = np.linalg.inv(self.operator.Lambdas[factor])

@@ -8,8 +8,8 @@ take over); with an orthonormal basis W of them,
 .. math:: \log|T| = \log|W'TW| + tr\log T_c, \qquad
           T_c = Q\{T - TW(W'TW)^{-1}W'T\}Q, \quad Q = I - WW'.
 
-The trace is estimated with random signs; where :math:`tr\,T_c` is known (no
-nested factors), from :math:`\log x - (x - 1)`, whose off-diagonal elements are of second order.
+The trace is estimated with random signs; where :math:`tr\,T_c` is known (``eliminated``),
+from :math:`\log x - (x - 1)`, whose off-diagonal elements are of second order.
 
 References
 ----------
@@ -23,6 +23,7 @@ import numpy as np
 
 from lmmformula._arrays import FloatArray
 from lmmformula.engine.krylov.blocks import column_products
+from lmmformula.engine.krylov.eliminated import excess_trace
 from lmmformula.engine.krylov.operator import SchurOperator
 from lmmformula.engine.krylov.probes import DETERMINANT, signs
 
@@ -64,7 +65,7 @@ class LogDeterminant:
         middle = self._W.T @ self._TW
         self._middle = np.linalg.inv(0.5 * (middle + middle.T))
         self.exact += float(np.linalg.slogdet(middle)[1])
-        excess = operator.reference.excess_trace(operator.apply)
+        excess = excess_trace(operator)
         self._has_trace = excess is not None
         if excess is not None:  # tr T_c less its number of dimensions
             taken = float(np.sum(self._middle * (self._TW.T @ self._TW)))

@@ -185,6 +185,12 @@ class SchurOperator:
                 position += 1
         return columns
 
+    @cached_property
+    def common_excess(self) -> FloatArray:
+        """S^-1 less D^-1 along ``common``, (r, r)."""
+        C, W = self.common, self.reference.times_back(self.common)
+        return np.asarray(np.linalg.inv(C.T @ self.apply(C)) - np.linalg.inv(W.T @ W))
+
     @property
     def is_finite(self) -> bool:
         """Whether the arithmetic has not failed so far."""
@@ -243,6 +249,21 @@ class SchurOperator:
         """Lambda_t' times columns of the tail."""
         return self.by_factor([Lambda.T for Lambda in self.Lambdas[1:]], columns)
 
+    def unscaled(self, solution: FloatArray, right: FloatArray) -> FloatArray:
+        """(I + A~ Lambda_t Lambda_t')^-1 times columns of the tail.
+
+        In the way that keeps more digits: by division, or as the difference that it is.
+
+        Parameters
+        ----------
+        solution, right : ndarray, shape (q_tail, m)
+            S^-1 Lambda_t' times the columns, and these themselves.
+        """
+        if all(own.is_large for own in self.own):
+            inverses = [np.asarray(np.linalg.inv(Lambda).T) for Lambda in self.Lambdas[1:]]
+            return self.by_factor(inverses, solution)
+        return right - self.reduced(self.scaled(solution))
+
     def apply(self, columns: FloatArray) -> FloatArray:
         """S times columns of the tail."""
         result = self.scaled_back(self.reduced(self.scaled(columns)))
@@ -252,11 +273,6 @@ class SchurOperator:
     def precondition(self, columns: FloatArray) -> FloatArray:
         """D^-1 times columns of the tail."""
         return self.reference.solve(columns)
-
-    def blockwise(self, blocks: list[FloatArray], columns: FloatArray) -> FloatArray:
-        """Blocks (k, k, J) of every tail factor times columns of the tail."""
-        parts = zip(blocks, self.system.tail_parts(columns), strict=True)
-        return self._joined([times(block, part) for block, part in parts], columns.shape[-1])
 
     def by_factor(self, matrices: list[FloatArray], columns: FloatArray) -> FloatArray:
         """One matrix (k, k) for every tail factor times columns of the tail."""

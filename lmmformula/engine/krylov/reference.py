@@ -8,7 +8,6 @@ D = S, and then conjugate gradients stop after one step.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
@@ -99,9 +98,14 @@ class Chains:
                 own += times(self.rows[g, a], parts[a][:, self.nesting.links[g, a].parent])
             parts[g][...] = own
 
-    @cached_property
+    @property
     def inverse_blocks(self) -> dict[int, FloatArray]:
         """Diagonal blocks of the inverse by factor, (k, k, J)."""
+        return {g: self.inverse[g, g] for g in self.nesting.order}
+
+    @cached_property
+    def inverse(self) -> dict[tuple[int, int], FloatArray]:
+        """Blocks of the inverse, of levels and between a level and its parents, (k, k_outer, J)."""
         found: dict[tuple[int, int], FloatArray] = {}
         for g in reversed(self.nesting.order):
             back, chain = _transposed(self.roots[g]), self.nesting.outer[g]
@@ -111,7 +115,7 @@ class Chains:
                     total += block_product(self.rows[g, b], self._between(g, b, a, found))
                 found[g, a] = -block_product(back, total)
             found[g, g] = self._own(g, found)
-        return {g: found[g, g] for g in self.nesting.order}
+        return found
 
     def _own(self, g: int, found: dict[tuple[int, int], FloatArray]) -> FloatArray:
         """L^-T (I - sum of Y Sigma) L^-1 with the blocks of the parents."""
@@ -164,32 +168,12 @@ class Reference:
             [np.zeros(0, np.int64), *(np.arange(places[f].start, places[f].stop) for f in border)]
         )
         self.logdet = chains.logdet
-        self._few = border
+        self.few = border
         if columns is not None:
             self._add_border(columns)
 
-    def excess_trace(self, apply: Callable[[FloatArray], FloatArray]) -> float | None:
-        """tr(D^-1 S) less the number of rows, where it is known.
-
-        S - D has blocks beside the diagonal only, and D^-1 has such blocks only by the border,
-        unless levels are nested.
-
-        Parameters
-        ----------
-        apply : callable
-            Products with S.
-        """
-        if self.chains.nesting.links:
-            return None
-        if not len(self.border):
-            return 0.0
-        own = self.rows_of.copy()
-        own[self.border] = 0.0
-        corner = self.corner_root.T @ self.corner_root
-        return float(np.sum(corner * (self._solved_rows.T @ (apply(self._solved_rows) - own))))
-
     @cached_property
-    def _solved_rows(self) -> FloatArray:
+    def solved_rows(self) -> FloatArray:
         """The chains' inverse times the border's columns, (q_tail, r), zero in the border."""
         out = self.rows.copy()
         self.chains.half_back(self._parts(out))
@@ -266,10 +250,10 @@ class Reference:
         if not len(self.border):
             return blocks
         corner = self.corner_root.T @ self.corner_root
-        for f, part in self._parts(self._solved_rows).items():
+        for f, part in self._parts(self.solved_rows).items():
             blocks[f] = blocks[f] + np.einsum("ajr,rs,bjs->abj", part, corner, part, optimize=True)
         start = 0
-        for f in self._few:
+        for f in self.few:
             k, n_levels = self.shapes[f]
             own = corner[start : start + k * n_levels, start : start + k * n_levels]
             blocks[f] = np.einsum("ajbj->abj", own.reshape(k, n_levels, k, n_levels)).copy()

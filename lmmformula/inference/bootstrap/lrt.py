@@ -18,6 +18,7 @@ from lmmformula.inference.comparison.comparability import check_criteria, check_
 from lmmformula.inference.comparison.nesting import check_nested
 from lmmformula.optimize import minimize
 from lmmformula.postfit.progress import Progress
+from lmmformula.postfit.requirements import EXACT, require_exact_engine
 
 __all__ = ["BootstrapLRT", "bootstrap_lrt"]
 
@@ -160,6 +161,7 @@ def _comparable(small: Any, large: Any, refit: bool) -> tuple[Any, Any]:
                 suggestion=f"`{CALL}`",
             )
         fit.model.require_rows("`bootstrap_lrt`")
+        require_exact_engine(fit.any_system, "`bootstrap_lrt`", EXACT)
     labels = (small.formula, large.formula)
     check_same_data([small, large], labels)
     check_nested(small.design.matrices, large.design.matrices, labels)

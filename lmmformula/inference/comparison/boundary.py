@@ -146,7 +146,9 @@ def _mixture(small: Fitted, large: Fitted, change: RandomChange, n_free: int) ->
         return f"{m} variances are tested at once"
     if len(change.variances) < m:
         return "several variances are tested, and the effects have other names in the two models"
-    if isinstance(large.system, BlockedSystem) and large.system.tail.kind == "sparse":
+    if not isinstance(large.system, BlockedSystem):
+        return f"{m} variances are tested at once, and another engine fitted the larger model"
+    if large.system.tail.kind == "sparse":
         return f"{m} variances are tested at once, and the larger model's factors are kept sparse"
     return chi_bar_square(n_free, _variance_vcov(small, large, change))
 

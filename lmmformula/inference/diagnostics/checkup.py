@@ -7,8 +7,10 @@ from typing import Any
 
 import pandas as pd
 
+from lmmformula.engine import AlternativeSystem
 from lmmformula.inference.diagnostics.checkup_rows import ROW_RULES
 from lmmformula.inference.diagnostics.checkup_rules import RULES, Finding
+from lmmformula.postfit.requirements import EXACT
 
 __all__ = ["Checkup", "check_up"]
 
@@ -61,20 +63,24 @@ class Checkup:
 
 
 def check_up(results: Any) -> Checkup:
-    """Apply every rule to a fit; those that need rows only where they are kept."""
+    """Apply every rule to a fit; those that need rows and leverages only where they are known."""
     found = [finding for rule in RULES for finding in rule(results)]
-    if results.model.has_rows:
+    why_not = _why_no_rows(results)
+    if why_not is None:
         found += [finding for rule in ROW_RULES for finding in rule(results)]
     else:
-        found.append(_no_rows(results.model.is_streamed))
+        sentence = f"residuals and influential levels were not looked at: {why_not[0]}."
+        found.append(Finding("no rows", "note", sentence, why_not[1]))
     found.sort(key=lambda finding: _ORDER[finding.severity])
     return Checkup(tuple(found))
 
 
-def _no_rows(is_streamed: bool) -> Finding:
-    why = "the data came in pieces" if is_streamed else "the result was kept without its rows"
-    instead = (
-        "`augment()` has residuals and leverages" if is_streamed else "fit with `keep_data=True`"
-    )
-    sentence = f"residuals and influential levels were not looked at: {why}."
-    return Finding("no rows", "note", sentence, instead)
+def _why_no_rows(results: Any) -> tuple[str, str] | None:
+    """Why rows cannot be looked at, and what to do; None where they can."""
+    if results.model.is_streamed:
+        return "the data came in pieces", "`augment()` has fitted values and residuals"
+    if not results.model.has_rows:
+        return "the result was kept without its rows", "fit with `keep_data=True`"
+    if isinstance(results.any_system, AlternativeSystem):
+        return f'leverages are not known by `method="{results.any_system.method}"`', EXACT
+    return None

@@ -147,7 +147,7 @@ def levels(results: Any) -> Iterator[Finding]:
 
 def parameters_per_level(results: Any) -> Iterator[Finding]:
     """More covariance parameters than levels can tell."""
-    terms = zip(results.varcorr, results.system.terms, strict=True)
+    terms = zip(results.varcorr, results.any_system.terms, strict=True)
     for term, layout in terms:
         k, count = len(term.effects), results.ngroups[term.group]
         free = layout.structure.n_theta
@@ -183,7 +183,7 @@ def collinear(results: Any) -> Iterator[Finding]:
 
 def scales(results: Any) -> Iterator[Finding]:
     """Columns in very different units."""
-    inverse = np.linalg.inv(results.system.basis.fixed) if results.df_model else np.ones((0, 0))
+    inverse = np.linalg.inv(results.any_system.basis.fixed) if results.df_model else np.ones((0, 0))
     size = np.sqrt(np.sum(inverse**2, axis=0))
     if len(size) < 2 or not size.min() > 0 or size.max() < SCALE_RATIO * size.min():
         return

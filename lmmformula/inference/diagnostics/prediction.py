@@ -14,9 +14,10 @@ import pandas as pd
 
 from lmmformula._arrays import FloatArray
 from lmmformula.design.stream.open import open_stream
-from lmmformula.engine import BlockedSystem, Estimates
+from lmmformula.engine import AnySystem, Estimates
 from lmmformula.engine.error_variance import error_variance
-from lmmformula.engine.prediction import joint_covariance
+from lmmformula.engine.krylov import KrylovSystem
+from lmmformula.engine.prediction import error_forms
 from lmmformula.errors import OptionError
 from lmmformula.inference.effects.wald import check_alpha, critical_value
 from lmmformula.postfit.errors_of_rows import Target, fitted_target, new_target
@@ -159,6 +160,12 @@ class PredictionAccessors(FitStatistics):
         In terms over times or places (``ou``, ``exp``) a row may be at a new one: its effect is
         predicted from the fitted ones (kriging), and the variance that these leave is added.
 
+        A fit by Krylov methods has confidence and prediction intervals from solves, exact up to
+        the solver's tolerance: one solve for every different combination of levels and effects
+        among the rows, 32 at a time, so that memory does not grow with the rows but time does.
+        Where these are many, as for the fitted rows of large data, predict the rows that are
+        wanted. Satterthwaite's degrees of freedom rest on the average information there.
+
         References
         ----------
         .. [1] Henderson (1975), Biometrics 31, 423-447.
@@ -192,7 +199,7 @@ class PredictionAccessors(FitStatistics):
             if newdata is not None:
                 return predict(self.design, self.estimates, newdata, groups, new_levels=new_levels)
             return self._rows(linear_predictor(self.design, self.estimates, groups), "predicted")
-        parts = (self.design, self.estimates, self._model.system)
+        parts = (self.design, self.estimates, self._model.any_system)
         options: dict[str, Any] = {
             "observation": interval == "prediction",
             "structure": self.residual_structure,
@@ -201,7 +208,7 @@ class PredictionAccessors(FitStatistics):
             target = fitted_target(*parts, groups, **options)
         else:
             target = new_target(*parts, newdata, groups, new_levels=new_levels, **options)
-        return limits(self._model.system, self.estimates, target, alpha, ddf)
+        return limits(self._model.any_system, self.estimates, target, alpha, ddf)
 
     def _check_limits(self, interval: Any, ddf: Any) -> None:
         """Raise unless these limits are known for this fit."""
@@ -212,7 +219,11 @@ class PredictionAccessors(FitStatistics):
             require_plain_residuals(
                 self.design.matrices.residual, f'`ddf="{ddf}"`', '`ddf="satterthwaite"`'
             )
-        require_exact_engine(self._model.any_system, f"`predict(interval={interval!r})`", EXACT)
+        system, what = self._model.any_system, f"`predict(interval={interval!r})`"
+        if isinstance(system, KrylovSystem) and ddf == "kenward-roger-observed":
+            require_exact_engine(system, f'{what} with `ddf="{ddf}"`', '`ddf="satterthwaite"`')
+        if not isinstance(system, KrylovSystem):
+            require_exact_engine(system, what, EXACT)
 
 
 def check_interval(interval: Any, ddf: Any) -> None:
@@ -254,13 +265,13 @@ def _needs_fitted_places(ddf: str, n_rows: int) -> OptionError:
 
 
 def limits(
-    system: BlockedSystem, estimates: Estimates, target: Target, alpha: float, ddf: str
+    system: AnySystem, estimates: Estimates, target: Target, alpha: float, ddf: str
 ) -> pd.DataFrame:
     """Predictions, their standard errors and limits.
 
     Parameters
     ----------
-    system : BlockedSystem
+    system : BlockedSystem or KrylovSystem
     estimates : Estimates
     target : Target
         The rows.
@@ -276,7 +287,7 @@ def limits(
     """
     reml = estimates.criterion == "REML"
     if ddf == "wald":
-        forms = joint_covariance(system, estimates.theta, reml).forms(target.rows)
+        forms = error_forms(system, estimates.theta, reml, target.rows)
         variance = forms.total + target.residual
         df: FloatArray = np.full(len(variance), np.inf)
     else:

@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 
 from lmmformula._arrays import FloatArray
-from lmmformula.engine import BlockedSystem
-from lmmformula.postfit.requirements import EXACT, kind_of_rows, require_exact_engine
+from lmmformula.engine import AnySystem
+from lmmformula.engine.krylov import KrylovSystem
+from lmmformula.postfit.requirements import EXACT, exact_system, kind_of_rows, require_exact_engine
 
 __all__ = ["VarianceParts", "variance_parts"]
 
@@ -63,8 +64,10 @@ def variance_parts(results: Any) -> VarianceParts:
     weights and structured residuals are in the cross-products, and then the rows are needed:
     every row counts once.
     """
-    require_exact_engine(results.any_system, "splitting the variance of the response", EXACT)
-    system, e, matrices = results.system, results.estimates, results.design.matrices
+    system = results.any_system
+    if not isinstance(system, KrylovSystem):
+        require_exact_engine(system, "splitting the variance of the response", EXACT)
+    e, matrices = results.estimates, results.design.matrices
     if matrices.weights is not None or matrices.residual is not None:
         results.model.require_rows(f"splitting the variance of {kind_of_rows(matrices)}")
         squares = [float(np.mean(np.sum((b.z @ t) ** 2, axis=1))) for b, t in _terms(results)]
@@ -94,7 +97,7 @@ def _variance(values: FloatArray) -> float:
 
 def _fixed_variance(results: Any) -> float:
     """Variance of X beta; by cross-products where the first column is the intercept."""
-    system, e = results.system, results.estimates
+    system, e = results.any_system, results.estimates
     if not e.p:
         return 0.0
     if results.fixed_names[0] != "Intercept":
@@ -112,27 +115,28 @@ def _working_factors(results: Any) -> list[FloatArray]:
     return [
         np.asarray(np.linalg.solve(basis, template))
         for basis, template in zip(
-            results.system.basis.random, results.estimates.templates, strict=True
+            results.any_system.basis.random, results.estimates.templates, strict=True
         )
     ]
 
 
-def _gram_sums(system: BlockedSystem) -> list[FloatArray]:
+def _gram_sums(system: AnySystem) -> list[FloatArray]:
     """Sum of z z' over all rows for every term, working basis, model order."""
-    sums: dict[int, FloatArray] = {}
-    for term in system.first.terms:
-        sums[term.index] = system.gram[term.columns, term.columns].sum(axis=2)
-    for factor, start in zip(system.tail.factors, system.tail.starts, strict=True):
-        level = start + factor.k * np.arange(factor.n_levels)
-        for term in factor.terms:
-            effects = range(factor.k)[term.columns]
-            sums[term.index] = np.array(
-                [
-                    [
-                        system.tail_gram[system.tail.address(level + a, level + b)].sum()
-                        for b in effects
-                    ]
-                    for a in effects
-                ]
-            )
+    if isinstance(system, KrylovSystem):
+        whole = [gram.sum(axis=2) for gram in system.gram]
+    else:
+        blocks = exact_system(system)
+        whole = [blocks.gram.sum(axis=2)]
+        for factor, start in zip(blocks.tail.factors, blocks.tail.starts, strict=True):
+            level = start + factor.k * np.arange(factor.n_levels)
+            at = [
+                [blocks.tail.address(level + a, level + b) for b in range(factor.k)]
+                for a in range(factor.k)
+            ]
+            whole.append(np.array([[blocks.tail_gram[w].sum() for w in row] for row in at]))
+    sums = {
+        term.index: gram[term.columns, term.columns]
+        for factor, gram in zip(system.factors, whole, strict=True)
+        for term in factor.terms
+    }
     return [sums[index] for index in range(len(sums))]

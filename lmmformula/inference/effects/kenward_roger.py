@@ -17,11 +17,10 @@ Halekoh and Hojsgaard (2014), J. Stat. Softw. 59(9).
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 
 from lmmformula._arrays import BoolArray, FloatArray
+from lmmformula._memory import available_memory
 from lmmformula.engine import BlockedSystem, KenwardRogerPieces
 from lmmformula.errors import NumericalError
 from lmmformula.inference.effects.approximation import (
@@ -37,7 +36,7 @@ TINY = 1e-10
 MEAN_UNDEFINED = 0.01
 WELL_DETERMINED = 0.5
 SHARE = 0.5
-"""Share of the machine's memory that the method may take."""
+"""Share of the available memory that the method may take."""
 
 
 class KenwardRoger(Approximation):
@@ -182,22 +181,14 @@ def memory_needed(system: BlockedSystem) -> int:
 
 def check_memory(system: BlockedSystem) -> None:
     """Refuse a computation that the machine cannot hold."""
-    needed, available = memory_needed(system), _memory()
-    if needed <= SHARE * available:
+    needed, available = memory_needed(system), available_memory()
+    if available is None or needed <= SHARE * available:
         return
     raise NumericalError(
         "Kenward-Roger's adjustment of this model does not fit into memory.",
-        got=f"{needed / 2**30:.0f} GiB needed, {available / 2**30:.0f} GiB in this machine "
+        got=f"{needed / 2**30:.0f} GiB needed, {available / 2**30:.0f} GiB available "
         f"({system.p} fixed effects)",
         suggestion='`ddf="satterthwaite"`, which needs little more than the fit',
         bytes_needed=needed,
         bytes_available=available,
     )
-
-
-def _memory() -> int:
-    """Bytes of physical memory, or a cautious guess."""
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):
-        return 8 * 2**30

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from lmmformula.engine import Objective, arranged, method, sum_products
-from lmmformula.engine.method import available_memory, layout_for, plan
+from lmmformula.engine.block_layout import blocks_held
+from lmmformula.engine.method import layout_for, plan
 from tests.unit.engine.cases import CASES
+from tests.unit.engine.krylov.designs import ratings
 from tests.unit.engine.sparse.graphs import neighbourhoods
 
 
@@ -100,7 +102,7 @@ def test_the_quicker_exact_way_is_taken(monkeypatch, sparse, chosen):
 def test_a_sparse_factor_that_would_fill_is_not_ordered(monkeypatch):
     hurried(monkeypatch, block=1.0)
     found = plan(sums_of("crossed"))
-    assert set(found.costs) == {"dense"}
+    assert "sparse" not in found.costs
     assert any("fill up" in reason for reason in found.reasons)
 
 
@@ -109,11 +111,44 @@ def test_krylov_only_where_nothing_exact_will_do(monkeypatch):
     hurried(monkeypatch, sparse=100.0, block=1000.0)
     slow = plan(sums)
     assert slow.method == "krylov"
-    assert slow.cost is None
+    assert slow.cost is slow.costs["krylov"]
     assert any("neither is within" in reason for reason in slow.reasons)
     monkeypatch.undo()
     assert plan(sums, memory_limit=1e3).method == "krylov"
     assert plan(sums).method == "dense"
+
+
+def test_krylov_is_told_wherever_exact_ways_are_not_quick(monkeypatch):
+    """Work in proportion to pairs and effects, memory to levels; it is never preferred."""
+    rows = neighbourhoods(1, n_pupils=150)
+    assert set(plan(sum_products([rows])).costs) == {"dense"}
+    hurried(monkeypatch, sparse=50.0, block=50.0)
+    found = plan(sum_products([rows]))
+    assert found.method != "krylov"
+    cost = found.costs["krylov"]
+    assert cost.entries == method.COLUMNS_AT_ONCE * sum(found.columns.values())
+    columns = method.PROBES * len(found.levels) + len(rows.fixed_names) + 1
+    iterations = method.ITERATIONS * (len(found.levels) - 1)
+    assert cost.operations == 2 * iterations * columns * found.pairs
+    assert cost.seconds == pytest.approx(method.PRODUCT_SECONDS * cost.operations / 2)
+    assert 8 * cost.entries < cost.memory < found.costs["dense"].memory
+
+
+def test_slopes_cost_krylov_four_times_as_much(monkeypatch):
+    hurried(monkeypatch)
+    one, two = (plan(sum_products([ratings(slopes=slopes)])) for slopes in (False, True))
+    assert one.pairs == two.pairs
+    columns = [method.PROBES * k + 3 for k in (2, 4)]
+    quotient = two.costs["krylov"].operations / one.costs["krylov"].operations
+    assert quotient == pytest.approx(4 * columns[1] / columns[0])
+
+
+def test_dense_blocks_count_all_copies_that_a_fit_makes():
+    found = plan(sums_of("crossed"))
+    k = CASES["crossed"].random[0].n_effects
+    assert blocks_held(1) == 10.0
+    assert blocks_held(3) > blocks_held(2) > 15.0
+    assert found.costs["dense"].memory > 8 * blocks_held(k) * found.costs["dense"].entries
 
 
 def test_memory_decides_as_well(monkeypatch):
@@ -134,22 +169,3 @@ def test_every_way_gives_the_same_criterion(chosen):
     expected = reference.evaluate(phi).value
     assert Objective(system).evaluate(phi).value == pytest.approx(expected, rel=1e-12)
     assert (system.tail.kind == "sparse") == (chosen == "sparse")
-
-
-def test_memory_without_proc(monkeypatch, tmp_path):
-    """Some number in every case, whatever the platform tells."""
-    assert available_memory() > 1e6
-
-    def missing(*_, **__):
-        raise OSError
-
-    monkeypatch.setattr(method.Path, "read_text", missing)
-    assert available_memory() > 1e6
-
-    def not_installed(name):
-        raise ImportError(name)
-
-    monkeypatch.setattr(method, "import_module", not_installed)
-    assert available_memory() > 1e6
-    monkeypatch.delattr(method.os, "sysconf")
-    assert available_memory() == method.UNKNOWN_MEMORY

@@ -48,7 +48,6 @@ def test_near_the_exact_optimum(reml, brands):
     assert np.abs(ours.beta - exact.beta).max() <= NEAR * np.sqrt(np.diag(exact.vcov_beta)).min()
     assert ours.sigma == pytest.approx(exact.sigma, rel=1e-3)
     assert ours.monte_carlo.theta_error.max() <= 0.01
-    assert ours.monte_carlo.n_probes > 8
     assert abs(ours.objective - exact.objective) <= 4.0 * ours.monte_carlo.objective_error
 
 
@@ -112,10 +111,11 @@ class TestProbes:
     def test_precision_decides_how_many(self):
         system = krylov(ratings())
         rough, fine = (
-            fit_krylov(system, precision=precision)[1].monte_carlo for precision in (0.2, 0.01)
+            fit_krylov(system, precision=precision)[1].monte_carlo for precision in (0.2, 0.002)
         )
         assert rough.n_probes == 8
         assert fine.n_probes > 20
+        assert fine.theta_error.max() <= 0.002
         assert rough.precision == 0.2
 
     def test_error_is_as_stated(self):

@@ -53,15 +53,15 @@ def test_standard_errors_are_those_of_generalised_least_squares(study, design):
 
 
 def test_simulated_responses(study, design):
-    one = study.simulate(seed=3)
+    one = study.simulate(seed=5)
     assert list(one.columns) == ["subject", "item", "condition", "rt"]
     assert "rt" not in design.columns
-    pd.testing.assert_frame_equal(one, study.simulate(seed=np.random.SeedSequence(3)))
-    several = study.simulate(seed=3, n=4)
+    pd.testing.assert_frame_equal(one, study.simulate(seed=np.random.SeedSequence(5)))
+    several = study.simulate(seed=5, n=4)
     assert list(several.columns[-4:]) == ["rt_1", "rt_2", "rt_3", "rt_4"]
     assert several["rt_1"].to_numpy() == pytest.approx(one["rt"])
     fit = lf.lmer(FORMULA, one)
-    assert study.fit(seed=3).objective == pytest.approx(fit.objective, abs=1e-6)
+    assert study.fit(seed=5).objective == pytest.approx(fit.objective, abs=1e-6)
     many = study.simulate(seed=1, n=2000).iloc[:, 3:].to_numpy()
     assert many.mean() == pytest.approx(615.0, abs=15.0)
     assert many[1].var() == pytest.approx(100**2 + 20**2 + 2 * 800 + 50**2 + 90**2, rel=0.15)

@@ -141,17 +141,17 @@ def test_random_effects_as_ranova_tests_them(fit):
 
 def test_a_term_and_a_coefficient(machines):
     options = {"effect": {"Machine[T.B]": 1.0, "Machine[T.C]": 2.0}, "seed": 1}
-    whole = lf.power(machines, "Machine", 200, **options)
+    whole = lf.power(machines, "Machine", 100, **options)
     assert whole.assumed == {"Machine[T.B]": 1.0, "Machine[T.C]": 2.0}
-    part = lf.power(machines, "Machine[T.B]", 200, **options)
+    part = lf.power(machines, "Machine[T.B]", 100, **options)
     assert part.assumed == {"Machine[T.B]": 1.0}
     assert part.power < whole.power
-    contrast = lf.power(machines, "Machine[T.C] - Machine[T.B] = 0", 200, **options)
+    contrast = lf.power(machines, "Machine[T.C] - Machine[T.B] = 0", 100, **options)
     assert contrast.power == pytest.approx(part.power, abs=0.1)
-    joint = lf.power(machines, ["Machine[T.B] = 0", "Machine[T.C] = 0"], 200, **options)
+    joint = lf.power(machines, ["Machine[T.B] = 0", "Machine[T.C] = 0"], 100, **options)
     assert joint.pvalues == pytest.approx(whole.pvalues, rel=1e-8)
     rows = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
-    assert lf.power(machines, rows, 200, **options).pvalues == pytest.approx(whole.pvalues)
+    assert lf.power(machines, rows, 100, **options).pvalues == pytest.approx(whole.pvalues)
 
 
 def test_likelihood_ratios_need_no_fixed_effects_left():
@@ -172,12 +172,12 @@ def test_crossed_factors_and_other_sizes():
 
 
 def test_power_grows(fit):
-    curve = lf.power_curve(fit, "Days", 150, seed=1, effect=4.0, levels={"Subject": [5, 12, 40]})
+    curve = lf.power_curve(fit, "Days", 100, seed=1, effect=4.0, levels={"Subject": [5, 12, 40]})
     table = curve.to_frame()
     assert list(table.columns) == ["Subject", "nobs", "power", "lower", "upper", "n_failed"]
     assert table["power"].is_monotonic_increasing
     assert table["nobs"].tolist() == [50, 120, 400]
-    alone = lf.power(fit, "Days", 150, seed=1, effect=4.0, levels={"Subject": 12})
+    alone = lf.power(fit, "Days", 100, seed=1, effect=4.0, levels={"Subject": 12})
     assert table["power"][1] == alone.power
     assert curve.smallest(0.0) == 5
     assert curve.smallest(1.1) is None

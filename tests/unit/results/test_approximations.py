@@ -84,7 +84,7 @@ def test_over_parameterised_covariances_are_said():
 
 
 def test_too_little_memory(fit, monkeypatch):
-    monkeypatch.setattr(kenward_roger, "_memory", lambda: 1000)
+    monkeypatch.setattr(kenward_roger, "available_memory", lambda: 1000)
     with pytest.raises(NumericalError, match="does not fit into memory") as caught:
         fit.summary(ddf="kenward-roger")
     assert caught.value.bytes_needed > 0

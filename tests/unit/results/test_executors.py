@@ -41,6 +41,7 @@ def client():
 
 
 CALLS = {
+    "simulate": lambda fit, where: fit.simulate(40, seed=1, executor=where),
     "bootstrap": lambda fit, where: fit.bootstrap(600, 1, executor=where).to_frame(),
     "residual bootstrap": lambda fit, where: fit.bootstrap(
         520, 1, "residual", executor=where
@@ -75,7 +76,10 @@ def test_threads_change_nothing(fit, name):
     pd.testing.assert_frame_equal(ours, CALLS[name](fit, None), check_exact=True)
 
 
-@pytest.mark.parametrize("kind", ["number", "joblib", "unordered", "processes", "dask", "client"])
+PROCESSES = [pytest.param(kind, marks=pytest.mark.slow) for kind in ("number", "processes")]
+
+
+@pytest.mark.parametrize("kind", ["joblib", "unordered", "dask", "client", *PROCESSES])
 def test_every_kind_of_executor(fit, kind, request):
     name = "power"
     expected = CALLS[name](fit, None)

@@ -187,3 +187,11 @@ def test_simulated_variances(weighted, data):
 def test_arguments_of_simulate(fit, arguments):
     with pytest.raises(OptionError):
         fit.simulate(**arguments)
+
+
+def test_a_seed_sequence_is_left_as_it_is():
+    fit = lf.lmer("Reaction ~ Days + (Days | Subject)", lf.load_dataset("sleepstudy"))
+    seed = np.random.SeedSequence(8)
+    pd.testing.assert_frame_equal(fit.simulate(3, seed=seed), fit.simulate(3, seed=seed))
+    rng = np.random.default_rng(8)
+    assert not fit.simulate(1, seed=rng).equals(fit.simulate(1, seed=rng))

@@ -21,8 +21,17 @@ MOST_ERRORS = 4.0
 """Standard errors by which a mean over fixed probes may miss."""
 
 
+HALVES = [(True, False), (False, True)], [(True, True), (False, False)]
+"""REML and a singular theta: half of the combinations, and the other half."""
+
+
+def pairwise(*few):
+    """Combinations of ``few, reml, singular`` in which every two of them meet in every way."""
+    return [(size, *pair) for i, size in enumerate(few) for pair in HALVES[i % 2]]
+
+
 @pytest.fixture
-def random(monkeypatch):
+def probes_only(monkeypatch):
     """No factor is small enough to do without probes, none is a border."""
     monkeypatch.setattr(evaluation.KrylovEvaluation, "is_exact", lambda self, factor: False)
     monkeypatch.setattr(system, "FEW_ROWS", 0)
@@ -33,32 +42,27 @@ def close(ours, expected):
     np.testing.assert_allclose(ours, expected, rtol=0.0, atol=EXACT * scale + 1e-14)
 
 
-@pytest.mark.parametrize("few", [0, 64])
-@pytest.mark.parametrize("singular", [False, True])
-@pytest.mark.parametrize("reml", [True, False])
+@pytest.mark.parametrize(("few", "reml", "singular"), pairwise(0, 64))
 @pytest.mark.parametrize("name", DESIGNS)
-class TestExactParts:
-    def test_all(self, name, reml, singular, few, monkeypatch):
-        monkeypatch.setattr(system, "FEW_ROWS", few)
-        point, exact = both(name, reml, singular=singular)
-        ours, theirs = point.evaluation, exact.evaluation
-        close(ours.S, theirs.S)
-        close(ours.beta, theirs.beta)
-        close(ours.Phi, theirs.Phi)
-        assert ours.pwrss == pytest.approx(theirs.pwrss, rel=EXACT)
-        for a, b in zip(modes(ours), modes(theirs), strict=True):
-            close(a, b)
-        for a, b in zip(ours.residual_blocks, theirs.residual_blocks, strict=True):
-            close(a, b)
-        close(average_information(ours), average_information(theirs))
-        close(entry_moves(ours), entry_moves(theirs))
+def test_parts_without_probes(name, few, reml, singular, monkeypatch):
+    monkeypatch.setattr(system, "FEW_ROWS", few)
+    point, exact = both(name, reml, singular=singular)
+    ours, theirs = point.evaluation, exact.evaluation
+    close(ours.S, theirs.S)
+    close(ours.beta, theirs.beta)
+    close(ours.Phi, theirs.Phi)
+    assert ours.pwrss == pytest.approx(theirs.pwrss, rel=EXACT)
+    for a, b in zip(modes(ours), modes(theirs), strict=True):
+        close(a, b)
+    for a, b in zip(ours.residual_blocks, theirs.residual_blocks, strict=True):
+        close(a, b)
+    close(average_information(ours), average_information(theirs))
+    close(entry_moves(ours), entry_moves(theirs))
 
 
-@pytest.mark.parametrize("few", [0, 12, 64])
-@pytest.mark.parametrize("singular", [False, True])
-@pytest.mark.parametrize("reml", [True, False])
+@pytest.mark.parametrize(("few", "reml", "singular"), pairwise(0, 12, 64))
 @pytest.mark.parametrize("name", DESIGNS)
-def test_traces_level_by_level(name, reml, singular, few, monkeypatch):
+def test_traces_level_by_level(name, few, reml, singular, monkeypatch):
     """With unit vectors for probes nothing is random: every splitting gives the exact traces."""
     monkeypatch.setattr(evaluation, "FEW_LEVELS", 1_000)
     monkeypatch.setattr(system, "FEW_ROWS", few)
@@ -70,7 +74,7 @@ def test_traces_level_by_level(name, reml, singular, few, monkeypatch):
     assert np.abs(point.monte_carlo_covariance()).max(initial=0.0) < EXACT
 
 
-@pytest.mark.usefixtures("random")
+@pytest.mark.usefixtures("probes_only")
 @pytest.mark.parametrize("singular", [False, True])
 @pytest.mark.parametrize("reml", [True, False])
 @pytest.mark.parametrize("name", TAILED)

@@ -7,6 +7,7 @@ import pytest
 
 from lmmformula.engine import Objective, assemble, estimate
 from lmmformula.engine.krylov import Accuracy, KrylovObjective, lanczos, system
+from lmmformula.engine.krylov.blocks import times
 from lmmformula.engine.krylov.coupling import Coupling
 from lmmformula.engine.krylov.lanczos import LogDeterminant
 from lmmformula.engine.krylov.probes import DETERMINANT, TRACE, signs
@@ -55,20 +56,16 @@ class TestCoupling:
         rng = np.random.default_rng(1)
         k, m, _ = coupling.values.shape
         J, L = coupling.shape
-        for size, levels, got, matrix in (
-            (m, L, coupling.left_diagonals, A),
-            (k, J, coupling.right_diagonals, A.T),
-        ):
-            N = rng.normal(size=(size, size, levels))
-            N += N.transpose(1, 0, 2)
-            middle = np.zeros((size, levels, size, levels))
-            middle[:, np.arange(levels), :, np.arange(levels)] = N.transpose(2, 0, 1)
-            whole = matrix @ middle.reshape(size * levels, -1) @ matrix.T
-            other = len(whole) // (J if levels == L else L)
-            blocks = whole.reshape(other, -1, other, whole.shape[0] // other)
-            np.testing.assert_allclose(
-                got(N), np.einsum("ajbj->abj", blocks), atol=1e-12 * np.abs(whole).max()
-            )
+        N = rng.normal(size=(k, k, J))
+        N += N.transpose(1, 0, 2)
+        middle = np.zeros((k, J, k, J))
+        middle[:, np.arange(J), :, np.arange(J)] = N.transpose(2, 0, 1)
+        whole = (A.T @ middle.reshape(k * J, -1) @ A).reshape(m, L, m, L)
+        np.testing.assert_allclose(
+            coupling.right_diagonals(N),
+            np.einsum("ajbj->abj", whole),
+            atol=1e-12 * np.abs(whole).max(),
+        )
 
     def test_values_are_not_copied(self):
         sums = sum_products([DESIGNS["crossed"]])
@@ -123,7 +120,13 @@ class TestReference:
         right = np.random.default_rng(0).normal(size=(len(whole), 2))
         ours = conjugate_gradients(S.apply, S.precondition, right.copy(), 1e-8)
         blocks = [own.root.transpose(1, 0, 2) * own.root for own in S.own]
-        plain = conjugate_gradients(S.apply, lambda r: S.blockwise(blocks, r), right.copy(), 1e-8)
+
+        def by_level(columns):
+            parts = zip(blocks, S.system.tail_parts(columns), strict=True)
+            moved = [times(own, part).reshape(-1, columns.shape[1]) for own, part in parts]
+            return np.concatenate(moved)
+
+        plain = conjugate_gradients(S.apply, by_level, right.copy(), 1e-8)
         assert 2 * ours.n_iterations <= plain.n_iterations
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from scipy.sparse import csr_array, eye_array
 
+from lmmformula.engine.sparse import fronts
 from lmmformula.matrices import ModelMatrices
 from tests.unit.engine.cases import block, effects, simulated
 
@@ -41,6 +43,13 @@ GRAPHS: dict[str, csr_array] = {
     "random": random_graph(150, 2.5, 1),
     "several pieces": random_graph(120, 1.0, 2),
 }
+
+
+def fronts_by_nature(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep fronts as the pattern has them; small designs are one front otherwise."""
+    monkeypatch.setattr(fronts, "LEAF", 0)
+    monkeypatch.setattr(fronts, "RELAXED", ())
+    monkeypatch.setattr(fronts, "RELAXED_LARGE", 0.0)
 
 
 def filled(pattern: csr_array, order) -> np.ndarray:

@@ -26,12 +26,11 @@ from lmmformula.engine.hessian import exact_hessian
 from lmmformula.engine.lockstep.newton import replicates_per_batch
 from lmmformula.engine.method import layout_for
 from lmmformula.engine.prediction import joint_covariance, target_rows
-from lmmformula.engine.sparse import fronts
 from lmmformula.errors import OptionError
 from lmmformula.optimize import minimize
 from tests.properties.designs import make
 from tests.unit.engine.cases import CASES, draw, with_zeros
-from tests.unit.engine.sparse.graphs import neighbourhoods
+from tests.unit.engine.sparse.graphs import fronts_by_nature, neighbourhoods
 
 DESIGNS = {
     name: matrices
@@ -57,13 +56,11 @@ def close(ours, expected, rtol=1e-10):
     np.testing.assert_allclose(ours, expected, rtol=0.0, atol=rtol * scale + 1e-14)
 
 
-@pytest.fixture(params=["relaxed", "by nature"])
+@pytest.fixture
 def shapes(request, monkeypatch):
     """Small designs are one front unless fronts are kept as they are by nature."""
     if request.param == "by nature":
-        monkeypatch.setattr(fronts, "LEAF", 0)
-        monkeypatch.setattr(fronts, "RELAXED", ())
-        monkeypatch.setattr(fronts, "RELAXED_LARGE", 0.0)
+        fronts_by_nature(monkeypatch)
 
 
 def points(matrices, reml, *, singular=False, seed=1):
@@ -75,9 +72,17 @@ def points(matrices, reml, *, singular=False, seed=1):
     return [objective.evaluate(phi) for objective in objectives]
 
 
+PAIRWISE = [
+    ("relaxed", True, False),
+    ("relaxed", False, True),
+    ("by nature", True, True),
+    ("by nature", False, False),
+]
+"""Shapes of fronts, REML and a singular theta: every two of them meet in every way."""
+
+
+@pytest.mark.parametrize(("shapes", "reml", "singular"), PAIRWISE, indirect=["shapes"])
 @pytest.mark.usefixtures("shapes")
-@pytest.mark.parametrize("singular", [False, True])
-@pytest.mark.parametrize("reml", [True, False])
 @pytest.mark.parametrize("name", DESIGNS)
 def test_criterion_and_derivatives(name, reml, singular):
     dense, sparse = points(DESIGNS[name], reml, singular=singular)

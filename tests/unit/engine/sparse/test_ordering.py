@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array, tril
 
-from lmmformula.engine.sparse import fronts as fronts_module
 from lmmformula.engine.sparse import ordering
 from lmmformula.engine.sparse.fronts import fronts_of
 from lmmformula.engine.sparse.ordering import (
@@ -14,7 +13,7 @@ from lmmformula.engine.sparse.ordering import (
     fill_reducing_order,
     minimum_degree,
 )
-from tests.unit.engine.sparse.graphs import GRAPHS, filled, grid
+from tests.unit.engine.sparse.graphs import GRAPHS, filled, fronts_by_nature, grid
 
 
 @pytest.fixture(params=GRAPHS)
@@ -26,9 +25,7 @@ def pattern(request):
 def relaxed(request, monkeypatch):
     """Fronts as the pattern has them, or as they are taken together."""
     if request.param == "by nature":
-        monkeypatch.setattr(fronts_module, "LEAF", 0)
-        monkeypatch.setattr(fronts_module, "RELAXED", ())
-        monkeypatch.setattr(fronts_module, "RELAXED_LARGE", 0.0)
+        fronts_by_nature(monkeypatch)
     return request.param == "relaxed"
 
 
