@@ -30,7 +30,7 @@ class Topic:
 
 
 FUNCTIONS = (
-    Topic("fitting", "Fitting", "From a formula and data to a fit.", ("model",)),
+    Topic("fitting", "Fitting", "From a formula and data to a fit.", ("calls", "model")),
     Topic(
         "comparing",
         "Comparing fits",
@@ -50,7 +50,7 @@ METHODS = (
         "results",
         "Estimates, tables, refits",
         "What every fit has.",
-        ("results", "postfit.statistics", "inference.variance"),
+        ("results", "postfit.statistics", "postfit.row_accessors", "inference.variance"),
     ),
     Topic(
         "results-tests",

@@ -15,6 +15,7 @@ from lmmformula.design.stream.parquet_files import (
     ParquetFile,
     files_of_dataset,
     files_of_path,
+    integer_bounds,
     opened,
     unreadable,
 )
@@ -26,6 +27,10 @@ __all__ = ["ParquetStream"]
 
 PART = 1.5
 """A row group is read in parts if it is larger than a chunk by more than this factor."""
+
+
+MOST_FOOTERS = 200
+"""Files whose footers are read once more for the range of a column."""
 
 
 class ParquetStream(Stream):
@@ -81,6 +86,18 @@ class ParquetStream(Stream):
             return sorted(known) if all(isinstance(value, str) for value in known) else None
         field = self._files[0].schema.field(name)
         return _enumerated((field.metadata or {}).get(b"_PL_ENUM_VALUES2"))
+
+    def bounds(self, name: str) -> tuple[int, int] | None:
+        """Smallest and largest value of a column of integers, as the files' footers have them."""
+        if len(self._files) > MOST_FOOTERS or any(name in file.keys for file in self._files):
+            return None
+        ends: list[tuple[int, int]] = []
+        for file in self._files:
+            found = integer_bounds(file, name)
+            if found is None:
+                return None
+            ends.append(found)
+        return min(low for low, _ in ends), max(high for _, high in ends)
 
     def _pieces(self, columns: Sequence[str]) -> Iterator[tuple[PieceSource, str]]:
         schema = self._files[0].schema

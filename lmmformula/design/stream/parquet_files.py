@@ -16,7 +16,14 @@ from lmmformula.design.sources import closest_name, listed
 from lmmformula.design.stream.packages import required
 from lmmformula.errors import DataError
 
-__all__ = ["ParquetFile", "files_of_dataset", "files_of_path", "opened", "unreadable"]
+__all__ = [
+    "ParquetFile",
+    "files_of_dataset",
+    "files_of_path",
+    "integer_bounds",
+    "opened",
+    "unreadable",
+]
 
 ENDINGS = (".parquet", ".parq", ".pq")
 BUFFER = 2**20
@@ -233,3 +240,26 @@ def _absent(path: Path) -> DataError:
         suggestion=f"`{path.parent / near}`" if near else "a path to a Parquet file or a folder",
         path=str(path),
     )
+
+
+def integer_bounds(file: ParquetFile, name: str) -> tuple[int, int] | None:
+    """Smallest and largest value of a column of integers by the statistics of its row groups.
+
+    None where the column is of another type, or a row group has no statistics.
+    """
+    if not re.fullmatch(r"u?int\d+", str(file.schema.field(name).type)):
+        return None
+    with opened(file.path, file.filesystem) as parquet:
+        metadata = parquet.metadata
+        paths = [metadata.schema.column(i).path for i in range(metadata.num_columns)]
+        if name not in paths:
+            return None
+        column, ends = paths.index(name), []
+        for group in range(metadata.num_row_groups):
+            known = metadata.row_group(group).column(column).statistics
+            if known is None or not known.has_min_max:
+                return None
+            ends.append((int(known.min), int(known.max)))
+    if not ends:
+        return None
+    return min(low for low, _ in ends), max(high for _, high in ends)

@@ -119,6 +119,10 @@ class Stream(ABC):
         """
         return self._levels[name] if name in self._levels else self._known_levels(name)
 
+    def bounds(self, name: str) -> tuple[int, int] | None:
+        """Smallest and largest value of a column of integers, where they are known beforehand."""
+        return None
+
     def keeps_order(self, name: str) -> bool | None:
         """Whether a column's levels have an order of their own; None before it has been read.
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from lmmformula._arrays import BoolArray
 from lmmformula.design.calls import LearningCall, learning_calls
-from lmmformula.design.columns import Categories, Value
+from lmmformula.design.columns import Categories, Numbers, Value
 from lmmformula.design.evaluate import Evaluator, as_factor
 from lmmformula.design.inputs import subset_mask
 from lmmformula.design.sources import listed
@@ -36,6 +36,11 @@ from lmmformula.design.stream.tables import Tables
 __all__ = ["Survey"]
 
 _LOG = logging.getLogger("lmmformula")
+
+MANY_ROWS = 1_000_000
+"""Rows from which on a pass over them costs more than levels that do not occur."""
+ROWS_PER_VALUE = 16
+"""Rows for each possible level, at least, for levels to be taken from a range."""
 
 
 class Survey:
@@ -166,13 +171,29 @@ class Survey:
     def _declared_group(self, key: tuple[str, ...], components: Sequence[Expression]) -> bool:
         """Whether a grouping factor is a column whose levels are known without reading."""
         name = components[0].name
-        if len(key) > 1 or not components[0].lookup or name not in self.tables.columns:
+        if len(key) > 1 or not components[0].lookup:
             return False
+        if name not in self.tables.columns:
+            return self._bounded_group(key, name)
         if name in self.tables.occurs:
             return False
         levels = self.tables.columns[name].levels
         codes = np.arange(len(levels), dtype=np.int32)
         self.tables.groups[key] = (Categories(name, codes, levels),)
+        return True
+
+    def _bounded_group(self, key: tuple[str, ...], name: str) -> bool:
+        """Whether a grouping factor is a column of integers of a known, narrow range.
+
+        Those of the range that do not occur are left out once the rows have been summed.
+        """
+        n_rows, ends = self.stream.n_rows, None
+        if n_rows is not None and n_rows >= MANY_ROWS:
+            ends = self.stream.bounds(name)
+        if ends is None or n_rows is None or ends[1] - ends[0] >= n_rows // ROWS_PER_VALUE:
+            return False
+        values = np.arange(ends[0], ends[1] + 1, dtype=np.int64)
+        self.tables.groups[key] = (Numbers(name, values),)
         return True
 
     def _needs_levels(self, expression: Expression) -> bool:
