@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lmmformula.design.stream.collect import Task
+from lmmformula.design.stream.collect import GroupTask, Task
 from lmmformula.design.stream.kinds import Expected
 from lmmformula.design.stream.learners import Learner
 from lmmformula.design.stream.needs import Expression
 from lmmformula.design.stream.survey import Survey
 from lmmformula.distributed.data import DaskData
-from lmmformula.distributed.merging import absorb, absorb_tasks, slimmed
+from lmmformula.distributed.merging import absorb_tasks
 from lmmformula.distributed.parts import Reading, expectations
 
 __all__ = ["WorkerSurvey"]
@@ -73,7 +73,11 @@ def _studied(frame: Any, number: int, job: _Job) -> _Studied:
     for chunk in part.rows(job.columns):
         job.survey.study(chunk, learners, tasks, job.subset)
     found = [learner for _, learner in learners]
-    slimmed(found, tasks)
+    for learner in found:
+        learner.slim()
+    for task in tasks:
+        if isinstance(task, GroupTask):
+            task.slim()
     return _Studied(found, tasks, part.seen(job.columns))
 
 
@@ -83,8 +87,7 @@ def _joined(parts: Sequence[_Studied]) -> _Studied:
     for part in parts[1:]:
         more = copy.deepcopy(part)
         for own, other in zip(total.learners, more.learners, strict=True):
-            own.last = own.last or other.last
-            absorb(own, other)
+            own.absorb(other)
         absorb_tasks(total.tasks, more.tasks)
         expected = expectations(expected, part.expected)
     return _Studied(total.learners, total.tasks, expected)

@@ -25,6 +25,7 @@ FORMULAS = (
     "y ~ I(x - mean(x)) + I((x - mean(x)) * (x + mean(x))) + (1 | id)",
     "y ~ I(x / sd(x)) + I(var(x) * z) + I(x - median(x)) + (1 | id)",
     "y ~ center(x) + standardize(z) + I(x - min(x)) + I(z / max(z)) + I(x / sum(z)) + (1 | id)",
+    "y ~ I(x / sum(x, 1000)) + (1 | id)",
     "y ~ ifelse(x > mean(x), 'high', 'low') + (1 | id)",
     "y ~ as_numeric(f) + scale(as_numeric(c)) + (1 | c)",
     "y ~ c + (1 | c:k) + (1 | factor(k))",

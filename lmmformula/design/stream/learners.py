@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -55,6 +55,20 @@ class Learner(ABC):
     def state(self) -> dict[str, Any]:
         """Return what was learned."""
 
+    def absorb(self, other: Self) -> None:
+        """Add what was learned of the rows that follow."""
+        self.last = self.last or other.last
+        self._absorb(other)
+
+    @abstractmethod
+    def _absorb(self, other: Self) -> None: ...
+
+    def slim(self) -> None:
+        """Take away the column, which is as long as a chunk and only stood for its kind."""
+        if self.last is not None:
+            (_, *args), options = self.last
+            self.last = (None, *args), options
+
     def numbers(self, column: Any) -> FloatArray:
         """Return the values of a chunk that are there; infinite ones are refused."""
         x = as_numbers(column, self.call.function)
@@ -82,6 +96,9 @@ class Nothing(Learner):
         """Return what the arguments alone determine."""
         return self.replayed(np.array([0.0, 1.0]))
 
+    def _absorb(self, other: Self) -> None:
+        """Nothing was learned."""
+
 
 class Moments(Learner):
     """Count, mean and sum of squares about it (Chan, Golub and LeVeque's updates)."""
@@ -100,6 +117,14 @@ class Moments(Learner):
         self.squares += float(rest @ rest) + step**2 * self.count * x.size / count
         self.mean += step * x.size / count
         self.count = count
+
+    def _absorb(self, other: Self) -> None:
+        count = self.count + other.count
+        if count:
+            step = other.mean - self.mean
+            self.squares += other.squares + step**2 * self.count * other.count / count
+            self.mean += step * other.count / count
+            self.count = count
 
     def known(self) -> None:
         """Refuse a column without values, as the function does."""
@@ -159,22 +184,29 @@ class Total(Learner):
 
     def __init__(self, call: LearningCall) -> None:
         super().__init__(call)
-        self.total, self.count, self.chunks = 0.0, 0, 0
+        self.total, self.count = 0.0, 0
+        self.constant = 0.0
 
     def _add(self, args: tuple[Any, ...], options: dict[str, Any]) -> None:
+        self.constant = 0.0  # single numbers count once, whatever the number of chunks
         for part in args:
-            if np.ndim(part) == 0 and self.chunks:
-                continue
             x = self.numbers(np.atleast_1d(getattr(part, "__wrapped__", part)))
-            self.total += float(np.sum(x))
             self.count += x.size
-        self.chunks += 1
+            if np.ndim(part) == 0:
+                self.constant += float(np.sum(x))
+            else:
+                self.total += float(np.sum(x))
+
+    def _absorb(self, other: Self) -> None:
+        self.total += other.total
+        self.count += other.count
+        self.constant = other.constant if other.count else self.constant
 
     def state(self) -> dict[str, Any]:
         """Return the sum."""
         if not self.count:
             present(np.full(1, np.nan), self.call.function)
-        return {"value": self.total}
+        return {"value": self.total + self.constant}
 
 
 class Extremes(Learner):
@@ -192,6 +224,9 @@ class Extremes(Learner):
                 self.low = min(self.low, float(x.min()))
                 self.high = max(self.high, float(x.max()))
 
+    def _absorb(self, other: Self) -> None:
+        self.low, self.high = min(self.low, other.low), max(self.high, other.high)
+
     def state(self) -> dict[str, Any]:
         """Return what the function makes of the two."""
         none = self.low > self.high
@@ -208,6 +243,9 @@ class Polynomial(Learner):
 
     def _add(self, args: tuple[Any, ...], options: dict[str, Any]) -> None:
         self.rule.add(self.numbers(args[0]))
+
+    def _absorb(self, other: Self) -> None:
+        self.rule.absorb(other.rule)
 
     def state(self) -> dict[str, Any]:
         """Return the recurrence."""
@@ -233,6 +271,9 @@ class Whole(Learner):
         column = self.column(args[0])
         self.room.take(column.nbytes, self.call.text)
         self.pieces.append([column])
+
+    def _absorb(self, other: Self) -> None:
+        self.pieces += other.pieces
 
     def column(self, column: Any) -> FloatArray:
         """Return what has to be kept of a chunk's values."""

@@ -6,6 +6,7 @@ the numbers are used, so that a chunk of float32 takes half the memory.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,13 +26,13 @@ __all__ = ["PieceSource", "is_arrow", "open_piece"]
 class PieceSource(Source):
     """A source that can tell what its columns are made of."""
 
+    @abstractmethod
     def type_of(self, name: str) -> str:
         """The type of a column in the data's own words."""
-        raise NotImplementedError
 
+    @abstractmethod
     def own_order(self, name: str) -> bool:
         """Whether a column of categories has an order of its own, unlike text."""
-        raise NotImplementedError
 
 
 class PandasPiece(PandasSource, PieceSource):
