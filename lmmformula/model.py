@@ -22,7 +22,7 @@ from lmmformula.engine import (
     replace_response,
     sum_products,
 )
-from lmmformula.engine.choice import build, check_method
+from lmmformula.engine.choice import build, check_method, needed_plan
 from lmmformula.engine.method import plan
 from lmmformula.errors import DimensionError, OptionError
 from lmmformula.optimize import Optimum, OptimumStatus, minimize
@@ -89,10 +89,10 @@ class LinearMixedModel:
             self.require_rows("the model")
             return assemble([self.design.matrices])
         sums = self._sums()
-        system = build(sums, self.method)
-        if self.method is None and isinstance(system, AlternativeSystem):
-            notify(engine_warning(plan(sums)))
-        return system
+        found = needed_plan(sums) if self.method is None else None
+        if found is not None and found.method == "krylov":
+            notify(engine_warning(found))
+        return build(sums, self.method, found)
 
     def explain(self) -> Explanation:
         """Say how the model would be fitted, before anything heavy runs.

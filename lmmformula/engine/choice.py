@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from lmmformula.engine.alternative import AnySystem
 from lmmformula.engine.krylov import KrylovSystem
-from lmmformula.engine.method import SMALL_TAIL, layout_for, plan
+from lmmformula.engine.method import SMALL_TAIL, Plan, layout_for, plan
 from lmmformula.engine.summation import DataSums
 from lmmformula.engine.system import arranged
 from lmmformula.errors import OptionError
 
-__all__ = ["METHODS", "build", "check_method"]
+__all__ = ["METHODS", "build", "check_method", "needed_plan"]
 
 METHODS = ("exact", "blocks", "dense", "sparse", "krylov", "partitioned")
 """Names for ``fit(method=)``."""
@@ -28,7 +28,13 @@ def check_method(method: str | None) -> None:
     )
 
 
-def build(sums: DataSums, method: str | None) -> AnySystem:
+def needed_plan(sums: DataSums) -> Plan | None:
+    """The plan of a model that has a choice; None where the tail is too small for one."""
+    tail = sum(layout.n_columns for layout in sums.layouts[1:])
+    return plan(sums) if tail > SMALL_TAIL else None
+
+
+def build(sums: DataSums, method: str | None, found: Plan | None = None) -> AnySystem:
     """Arrange sums over rows for an engine.
 
     Parameters
@@ -36,6 +42,8 @@ def build(sums: DataSums, method: str | None) -> AnySystem:
     sums : DataSums
     method : str or None
         One of ``METHODS``; None for the plan's choice.
+    found : Plan, optional
+        What to go by without a method; by default the exact engine, however large.
 
     Raises
     ------
@@ -52,8 +60,7 @@ def build(sums: DataSums, method: str | None) -> AnySystem:
             suggestion="a Dask DataFrame as data, or leave `method` out",
             option="method",
         )
-    if method is None and sum(f.n_columns for f in sums.layouts[1:]) > SMALL_TAIL:
-        found = plan(sums)
+    if method is None and found is not None:
         if found.method != "krylov":
             return arranged(sums, found.layout)
         method = found.method

@@ -73,8 +73,7 @@ class KrylovObjective(Objective):
         accuracy: Accuracy | None = None,
         rounding: float = 1e-8,
     ) -> None:
-        as_any: Any = system
-        super().__init__(as_any, reml)
+        super().__init__(system, reml)
         self.accuracy, self.rounding = accuracy or Accuracy(), rounding
         self.system_of_krylov = system
         self.last: KrylovPoint | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -28,7 +28,7 @@ class PartitionedObjective(Objective):
 
     def __init__(self, system: PartitionedSystem, reml: bool = True) -> None:
         self.partitioned = system
-        super().__init__(cast(Any, system), reml)
+        super().__init__(system, reml)
 
     def directions(self, phi: FloatArray) -> list[FloatArray]:
         """Directions of every term's covariance for second derivatives."""
